@@ -1,0 +1,3 @@
+"""flow3d: one-shot face re-enactment by dense 3D facial flow (3DFlowRenderer, arXiv 2404.14667)."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Fused 3D warp and 3D AdaIN."""
