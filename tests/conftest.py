@@ -1,10 +1,6 @@
 """Shape checking for every test, headless figures, and the skipping of GPU tests where there is no GPU."""
 
 import importlib.util
-import os
-
-# Before anything imports matplotlib: no window may open, here or in a subprocess.
-os.environ["MPLBACKEND"] = "Agg"
 
 import jaxtyping
 import pytest
@@ -14,6 +10,12 @@ import torch
 # A @triton.jit kernel must carry typing.no_type_check too: Triton reads the function that the checker would wrap.
 if importlib.util.find_spec("beartype"):
     jaxtyping.install_import_hook(["flow3d", "flow3d_kernels"], "beartype.beartype")
+
+# Set in this process only: through the environment it would reach the notebooks' kernels and hide their figures.
+if importlib.util.find_spec("matplotlib"):
+    import matplotlib
+
+    matplotlib.use("Agg")
 
 torch.set_num_threads(2)
 
