@@ -24,7 +24,7 @@ lab: $(VENV)/.installed
 	@.ci/lab $(PY) $(LAB_ARGS)
 
 test: $(VENV)/.installed-test
-	FLOW3D_CI=1 $(PY) -m pytest --nbmake --nbmake-timeout=120 --nbmake-kernel=python3 tests notebooks $(TEST_ARGS)
+	FLOW3D_CI=1 $(PY) -m pytest --nbmake --nbmake-timeout=120 --nbmake-kernel=python3 tests $(NOTEBOOKS) $(TEST_ARGS)
 
 bench: $(VENV)/.installed
 	$(PY) kernels/bench/bench.py --out kernels/bench/results/ $(BENCH_ARGS)

@@ -9,7 +9,9 @@ import torch
 # A bare GPU server may lack beartype; the tests then run without the run-time shape checker.
 # A @triton.jit kernel must carry typing.no_type_check too: Triton reads the function that the checker would wrap.
 if importlib.util.find_spec("beartype"):
-    jaxtyping.install_import_hook(["flow3d", "flow3d_kernels"], "beartype.beartype")
+    # is_pep484_tower: a whole number may stand for a float, as Python's type checkers allow.
+    beartype = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+    jaxtyping.install_import_hook(["flow3d", "flow3d_kernels"], beartype)
 
 # Set in this process only: through the environment it would reach the notebooks' kernels and hide their figures.
 if importlib.util.find_spec("matplotlib"):

@@ -1,0 +1,10 @@
+"""What the notebooks use besides the method itself: sliders, exercise checks, source listings and figures.
+
+Needs Jupyter and matplotlib; nothing else in ``flow3d`` imports it.
+"""
+
+from flow3d.teach import checks, figures
+from flow3d.teach.source import show_source
+from flow3d.teach.widget import View, explore
+
+__all__ = ["View", "checks", "explore", "figures", "show_source"]

@@ -1,0 +1,124 @@
+"""Turn images, flows, labels and differences into pictures."""
+
+from collections.abc import Mapping
+
+import cv2
+import matplotlib
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from flow3d.teach.figures.style import COLORS, MAGNITUDE
+
+Image = Float[Tensor, "3 H W"]
+# Sizes are left open: pictures shown together may differ in size.
+Picture = Float[Tensor, "3 _ _"] | Float[Tensor, "1 _ _"] | UInt8[np.ndarray, "_ _ 3"]
+
+
+def to_rgb8(picture: Picture) -> UInt8[np.ndarray, "H W 3"]:
+    """Return uint8 RGB from an image (3,H,W) in [-1,1] or a mask (1,H,W) in [0,1]; uint8 RGB passes through.
+
+    Values beyond the range are clamped: a network's output may overshoot a little.
+
+    Raises:
+        TypeError: ``picture`` is neither a floating tensor nor a uint8 array.
+        ValueError: ``picture`` has another shape, or holds NaN.
+    """
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8:
+        if picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(f"picture as uint8 must be (H,W,3); got {picture.shape}")
+        return picture
+    if not isinstance(picture, Tensor) or not picture.is_floating_point():
+        kind = getattr(picture, "dtype", type(picture).__name__)
+        raise TypeError(f"picture must be a floating tensor or a uint8 array; got {kind}")
+    if picture.ndim != 3 or picture.shape[0] not in (1, 3):
+        raise ValueError(f"picture must be an image (3,H,W) or a mask (1,H,W); got {tuple(picture.shape)}")
+    values = picture.detach().float().cpu()
+    if values.isnan().any():
+        raise ValueError("picture holds NaN")
+    unit = values.expand(3, -1, -1) if len(values) == 1 else (values + 1) / 2
+    return (unit.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+def flow_to_rgb(flow: Float[Tensor, "C H W"], limit: float | None = None) -> Image:
+    """Colour a flow by direction: right yellow, left blue, down dark red, up light green, zero grey.
+
+    Horizontal motion is told by yellow against blue and vertical motion by lightness, so the picture can be read by
+    colour-blind eyes. ``flow_wheel`` is its key.
+
+    Args:
+        flow: (dx,dy) or (dx,dy,dz) in pixels or voxels, +y down; dz is not shown.
+        limit: the length in the same unit that gets full colour; the 99th percentile of the lengths by default.
+
+    Raises:
+        ValueError: ``flow`` has neither 2 nor 3 channels, or holds NaN or infinity; ``limit`` is not positive.
+    """
+    if flow.ndim != 3 or flow.shape[0] not in (2, 3):
+        raise ValueError(f"flow must be (2,H,W) or (3,H,W); got {tuple(flow.shape)}")
+    plane = flow[:2].detach().float().cpu()
+    if not plane.isfinite().all():
+        raise ValueError("flow holds NaN or infinity")
+    if limit is not None and limit <= 0:
+        raise ValueError(f"limit must be positive; got {limit}")
+    length = plane.norm(dim=0)
+    full = limit if limit is not None else max(float(length.flatten().quantile(0.99)), 1e-6)
+    dx, dy = (plane / torch.maximum(length, torch.tensor(full))).numpy()  # at most 1 long
+    lab = np.stack([72 - 26 * dy, 48 * dy, 62 * dx - 8 * dy], axis=-1).astype(np.float32)
+    rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
+    return torch.from_numpy(rgb).permute(2, 0, 1).clamp(0, 1) * 2 - 1
+
+
+def flow_wheel(size: int = 128) -> Image:
+    """Return the key of ``flow_to_rgb``: each place of the disc has the colour of the flow that points there."""
+    axis = torch.linspace(-1.05, 1.05, size)
+    dy, dx = torch.meshgrid(axis, axis, indexing="ij")
+    disc = flow_to_rgb(torch.stack([dx, dy]), limit=1.0)
+    return torch.where(dx.square() + dy.square() <= 1, disc, 1.0)
+
+
+def error_image(expected: Float[Tensor, "C H W"], got: Float[Tensor, "C H W"], limit: float = 0.5) -> Image:
+    """Colour the mean absolute difference over the channels: black is none, light yellow is ``limit`` or more.
+
+    Raises:
+        ValueError: the shapes differ, or ``limit`` is not positive.
+    """
+    if limit <= 0:
+        raise ValueError(f"limit must be positive; got {limit}")
+    return colour(difference(expected, got) / limit, MAGNITUDE)
+
+
+def difference(expected: Float[Tensor, "C H W"], got: Float[Tensor, "C H W"]) -> Float[Tensor, "H W"]:
+    """Return the absolute difference, averaged over the channels, in the units of the inputs."""
+    if expected.shape != got.shape:
+        raise ValueError(
+            f"expected and got must have one shape; they have {tuple(expected.shape)} and {tuple(got.shape)}"
+        )
+    return (expected.detach().float() - got.detach().float()).abs().mean(dim=0).cpu()
+
+
+def colour(values: Float[Tensor, "H W"], name: str) -> Image:
+    """Colour values in [0,1] by one of matplotlib's colour maps."""
+    rgb = matplotlib.colormaps[name](values.clamp(0, 1).numpy())[..., :3]
+    return torch.from_numpy(rgb.astype(np.float32)).permute(2, 0, 1) * 2 - 1
+
+
+def label_image(labels: Int[Tensor, "1 H W"], parts: Mapping[str, int]) -> Image:
+    """Colour part labels: each part keeps its colour from picture to picture, the first one listed is white.
+
+    Args:
+        labels: whole numbers.
+        parts: name -> number, such as ``flow3d.morphable.PARTS``.
+    """
+    hexes = [
+        "#FFFFFF",
+        *(value for name, value in COLORS.items() if name != "grey"),
+        "#F0E442",
+        "#7A7A7A",
+        "#332288",
+        "#44AA99",
+    ]
+    table = torch.full((max([*parts.values(), int(labels.max())]) + 1, 3), 0.0)  # a number without a name is black
+    for place, number in enumerate(parts.values()):
+        table[number] = torch.tensor(matplotlib.colors.to_rgb(hexes[place % len(hexes)]))
+    return table[labels[0].long().cpu()].permute(2, 0, 1) * 2 - 1
