@@ -1,0 +1,36 @@
+"""The camera: perspective projection of a posed head, then the crop's similarity."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+CROP_FRAME = 256.0  # the crop's shift is in pixels of a frame of this size, whatever the image's
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera ``distance`` head half-heights in front of the head's centre, looking along +z.
+
+    ``height`` is what the square frame shows at the head's centre, ``centre_y`` (down) is its middle.
+    The face fills the frame, as talking-head crops are cut.
+    """
+
+    distance: float = 7.0
+    height: float = 2.40
+    centre_y: float = 0.05
+
+    def project(
+        self, points: Float[Tensor, "V 3"], crop: Float[Tensor, " 3"], size: int
+    ) -> tuple[Float[Tensor, "V 2"], Float[Tensor, " V"]]:
+        """Return pixel positions (integer = pixel centre) in an image of ``size`` and depths from the camera."""
+        depth = points[:, 2] + self.distance
+        centred = torch.stack([points[:, 0], points[:, 1] - self.centre_y], -1)
+        plane = centred * (self.distance / self.height) / depth[:, None]  # in frames, 0 in the middle
+        plane = plane * crop[0] + crop[1:] / CROP_FRAME
+        return plane * size + (size - 1) / 2, depth
+
+    def pixels_per_unit(self, size: int) -> float:
+        """Pixels that one head half-height covers at the head's centre, crop scale one."""
+        return size / self.height

@@ -1,0 +1,50 @@
+"""The exact flow between two frames of one person: known because every pixel knows its point of the surface."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .scene import Frame
+
+DEPTH_SLACK = 0.03  # head half-heights: a surface may lie this far behind the z-buffer and still be the one seen
+OPAQUE = 1 - 1e-3
+
+
+def exact_flow(target: Frame, source: Frame) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"]]:
+    """Return the backward flow from ``target`` to ``source`` and where the point is seen in both.
+
+    Convention:
+        ``target[p]`` shows the point that ``source`` shows at ``p + flow(p)``; pixels, channels (dx, dy, dz):
+        +x right, +y down, +z away from the camera (dz in pixels at the head's centre). 0 on the background.
+        ``visible`` is 1 where the point is seen in both frames, or both show background; 0 at soft edges and
+        where the point lies outside the source's frame.
+
+    Raises:
+        ValueError: the frames show two persons, or differ in size.
+    """
+    if target.person is not source.person:
+        raise ValueError("source: expected a frame of the same person as the target's, got another person's")
+    if target.size != source.size:
+        raise ValueError(f"source: expected a frame of {target.size} px like the target, got {source.size} px")
+    size, hit = target.size, target.surface.hit
+    corner = target.person.faces[target.surface.face[hit]]  # (P, 3)
+    weights = target.surface.weights[hit]
+    depth = source.vertex_depth[corner] * weights  # w_i z_i
+    total = depth.sum(1)
+    # the point is linear in the corners; its projection weighs each corner's by depth
+    place = (source.screen[corner] * depth[..., None]).sum(1) / total[:, None]  # (P, 2)
+    here = hit.nonzero().flip(-1).float()  # (P, 2) as (x, y)
+    away = (total - target.surface.depth[hit]) * target.person.camera.pixels_per_unit(size)
+    flow = torch.zeros(3, size, size)
+    flow[:, hit] = torch.cat([place - here, away[:, None]], 1).T
+    inside = ((place >= 0) & (place <= size - 1)).all(1)
+    low = place.floor().clamp(0, size - 2).long()
+    # the four source pixels around the point: all opaque, and not all in front of it
+    around = [(low[:, 1] + j) * size + low[:, 0] + i for j in (0, 1) for i in (0, 1)]
+    behind = torch.stack([source.surface.depth.flatten()[k] for k in around]).amax(0)
+    opaque = torch.stack([source.alpha.flatten()[k] for k in around]).amin(0) >= OPAQUE
+    visible = torch.zeros(1, size, size)
+    visible[0, hit] = (inside & opaque & (total <= behind + DEPTH_SLACK)).float()
+    solid, empty = target.alpha >= OPAQUE, (target.alpha <= 0) & (source.alpha <= 0)
+    visible = torch.where(solid, visible, empty.float())
+    return flow, visible

@@ -1,0 +1,1 @@
+"""The procedural head: formulas, in an upright frame of their own."""

@@ -1,0 +1,89 @@
+"""The morphable model (Eq. 1) and the pose that follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .coefficients import Coefficients, check
+
+# shares of (pitch, yaw, roll) that the shoulders take of the head's rotation
+TORSO_SHARE = (0.10, 0.22, 0.15)
+PIVOT = (0.0, 0.82, 0.18)  # the top of the spine, about which the head turns
+
+
+def rotation_matrix(angles: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
+    """R = Rz(roll) Ry(yaw) Rx(pitch) for points as columns, in a frame x right, y down, z away.
+
+    +pitch turns the nose down, +yaw to the viewer's right, +roll clockwise; radians.
+    """
+    (cp, cy, cr), (sp, sy, sr) = angles.cos().tolist(), angles.sin().tolist()
+    rx = torch.tensor([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    ry = torch.tensor([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    rz = torch.tensor([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return rz @ ry @ rx
+
+
+@dataclass(frozen=True, eq=False)
+class MorphableModel:
+    """S = mean + alpha B_id + beta B_exp (Eq. 1), with the surface that carries it.
+
+    Vertices are in head half-heights: x right, y down, z away from the camera, origin in the middle of the head.
+    Faces run clockwise as seen from outside. ``follow`` is the share of the head's rotation a vertex takes
+    (1 on the head, falling to 0 at the shoulders); ``seams`` are pairs of vertices that share one normal.
+    """
+
+    mean: Float[Tensor, "V 3"]
+    identity_basis: Float[Tensor, "I V 3"]
+    expression_basis: Float[Tensor, "E V 3"]
+    faces: Int[Tensor, "F 3"]
+    material: Int[Tensor, " F"]
+    follow: Float[Tensor, " V"]
+    local: Float[Tensor, "V 2"]
+    seams: Int[Tensor, "P 2"]
+    slices: dict[str, slice] = field(default_factory=dict)
+    identity_names: tuple[str, ...] = ()
+    expression_names: tuple[str, ...] = ()
+
+    def shape(
+        self, alpha: Float[Tensor, " I"] | None = None, beta: Float[Tensor, " E"] | None = None
+    ) -> Float[Tensor, "V 3"]:
+        """Eq. 1. ``alpha`` (80,) is the identity, ``beta`` (64,) the expression; None means zero.
+
+        Raises:
+            ValueError: a wrong number of coefficients, or NaN.
+        """
+        points = self.mean
+        for name, value, basis in (("alpha", alpha, self.identity_basis), ("beta", beta, self.expression_basis)):
+            if value is None:
+                continue
+            if value.shape != basis.shape[:1]:
+                raise ValueError(f"{name}: expected shape ({len(basis)},), got {tuple(value.shape)}")
+            if not torch.isfinite(value).all():
+                raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+            points = points + (value @ basis.flatten(1)).view_as(points)
+        return points
+
+    def pose(
+        self, points: Float[Tensor, "V 3"], rotation: Float[Tensor, " 3"], translation: Float[Tensor, " 3"]
+    ) -> Float[Tensor, "V 3"]:
+        """Turn the head about the top of its spine, the shoulders less, and move both."""
+        pivot = points.new_tensor(PIVOT)
+        arm = points - pivot
+        head = arm @ rotation_matrix(rotation).T
+        torso = arm @ rotation_matrix(rotation * rotation.new_tensor(TORSO_SHARE)).T
+        return torso + self.follow[:, None] * (head - torso) + pivot + translation
+
+    def posed(
+        self, coefficients: Coefficients | Float[Tensor, " 73"], base: Float[Tensor, "V 3"] | None = None
+    ) -> Float[Tensor, "V 3"]:
+        """Vertices for one frame of coefficients on the neutral shape ``base`` (an identity; default the mean)."""
+        p = coefficients if isinstance(coefficients, Coefficients) else Coefficients(check(coefficients, "coefficients", frames=False)[None])
+        if len(p) != 1:
+            raise ValueError(f"coefficients: expected one frame, got {len(p)}")
+        neutral = self.mean if base is None else base
+        moved = neutral + (p.expression[0] @ self.expression_basis.flatten(1)).view_as(neutral)
+        return self.pose(moved, p.rotation[0], p.translation[0])

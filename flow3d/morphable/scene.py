@@ -1,0 +1,203 @@
+"""A person in front of a background, rendered for any coefficients: image, matte, labels, depth and surface points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from . import materials
+from .appearance import Appearance, random_alpha, random_appearance
+from .backgrounds import paint_background
+from .camera import Camera
+from .coefficients import Coefficients, check
+from .head.hair import STYLES, style_hair
+from .head.parts import MATERIAL
+from .head.parts import MATERIALS as MATERIAL_NAMES
+from .head.procedural import ProceduralHead
+from .rasteriser import Surface, rasterise, vertex_normals
+from .shading import develop, illuminate
+
+# What a pixel shows. "eyes" are the eyeballs and the lids that cover them; "mouth" is the lips and what they open on.
+PARTS = {"background": 0, "skin": 1, "eyes": 2, "mouth": 3, "hair": 4, "clothing": 5, "brows": 6, "neck": 7}
+_PART_OF = dict(
+    skin="skin", eyeball="eyes", rim="eyes", bag="mouth", teeth="mouth", tongue="mouth", hair="hair", ear="skin",
+    neck="neck", cloth="clothing",
+)  # fmt: skip
+_UPRIGHT = torch.tensor([1.0, -1.0, -1.0])
+_SIZES = tuple(2**k for k in range(4, 12))
+
+
+def check_size(size: int, argument: str = "size") -> int:
+    """Return ``size`` if it is a power of two from 16 to 2048, else raise ValueError naming ``argument``."""
+    if isinstance(size, bool) or not isinstance(size, int) or size not in _SIZES:
+        raise ValueError(f"{argument}: expected a power of two from 16 to 2048, got {size!r}")
+    return size
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One rendered frame.
+
+    Attributes:
+        image: (3,H,W) in [-1, 1], on the background.
+        foreground: (3,H,W), the person alone; -1 where nothing of them is seen.
+        alpha: (1,H,W) in [0, 1], soft at edges.
+        labels: (1,H,W) integers of :data:`PARTS`, at pixel centres.
+        depth: (1,H,W) distance behind the head's centre plane in head half-heights, infinite on the background.
+        surface: triangle and barycentric weights at every pixel centre.
+        screen: (V,2) pixel positions of all vertices; ``vertex_depth`` (V,) their distances from the camera.
+    """
+
+    image: Float[Tensor, "3 H W"]
+    foreground: Float[Tensor, "3 H W"]
+    alpha: Float[Tensor, "1 H W"]
+    labels: Int[Tensor, "1 H W"]
+    depth: Float[Tensor, "1 H W"]
+    surface: Surface
+    screen: Float[Tensor, "V 2"]
+    vertex_depth: Float[Tensor, " V"]
+    person: Person
+
+    @property
+    def size(self) -> int:
+        """Side of the image in pixels."""
+        return self.image.shape[-1]
+
+
+class Person:
+    """One identity: shape, look and background, ready to be rendered.
+
+    Args:
+        alpha: identity coefficients (80,); None is the mean head.
+        look: skin, hair, clothes, light, background.
+        head: the morphable model; detail 1 by default.
+        camera: the camera; the tight talking-head crop by default.
+    """
+
+    def __init__(
+        self,
+        alpha: Float[Tensor, " 80"] | None = None,
+        look: Appearance | None = None,
+        head: ProceduralHead | None = None,
+        camera: Camera | None = None,
+    ) -> None:
+        self.head, self.look, self.camera = head or ProceduralHead(), look or Appearance(), camera or Camera()
+        self.alpha = torch.zeros(len(self.head.identity_basis)) if alpha is None else alpha
+        model, count = self.head, len(self.head.mean)
+        base, shade, hair = model.shape(self.alpha), torch.full((count,), 0.5), torch.zeros(count, dtype=torch.bool)
+        if self.look.hair is not None:
+            span = model.slices["hair"]
+            offset, covered, tint = style_hair(STYLES[self.look.hair], self.look.hair_volume, self.look.hair_seed)
+            base[span] += torch.as_tensor(offset, dtype=torch.float32) * _UPRIGHT
+            hair[span], shade[span] = torch.as_tensor(covered), torch.as_tensor(tint, dtype=torch.float32)
+        of_hair = model.material == MATERIAL["hair"]
+        keep = ~of_hair | hair[model.faces].any(1)
+        if self.look.hair is not None and STYLES[self.look.hair].ears_covered:
+            keep &= model.material != MATERIAL["ear"]
+        self.base = base
+        self.faces, self.material = model.faces[keep], model.material[keep]
+        self.double_sided = of_hair[keep] | (self.material == MATERIAL["cloth"])
+        canonical = model.mean * _UPRIGHT
+        self._table = torch.cat([canonical, model.local, shade[:, None]], 1)  # (V, 6)
+        lookup = torch.tensor([PARTS[_PART_OF[name]] for name in MATERIAL_NAMES])
+        self._part = lookup[self.material]
+        self._soft = torch.tensor([1.0 if n in ("skin", "ear", "neck") else 0.0 for n in MATERIAL_NAMES])
+        self._backgrounds: dict[int, Tensor] = {}
+
+    @classmethod
+    def random(cls, seed: int, head: ProceduralHead | None = None, camera: Camera | None = None) -> Person:
+        """The person of a seed: the same person on every machine."""
+        rng = np.random.default_rng([seed, 1])
+        return cls(random_alpha(rng), random_appearance(rng), head, camera)
+
+    def background(self, size: int) -> Float[Tensor, "3 H W"]:
+        """The complete background, (3, size, size) in [-1, 1]."""
+        if size not in self._backgrounds:
+            self._backgrounds[size] = paint_background(self.look.background, self.look.background_seed, size)
+        return self._backgrounds[size]
+
+    def vertices(self, coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor, "V 3"]:
+        """Posed vertices (Eq. 1, then rotation and translation)."""
+        return self.head.posed(coefficients, self.base)
+
+    def render(
+        self, coefficients: Coefficients | Float[Tensor, " 73"], size: int = 64, *, supersample: int = 2
+    ) -> Frame:
+        """Render one frame.
+
+        Args:
+            coefficients: 73 numbers.
+            size: side of the image, a power of two.
+            supersample: samples per pixel and axis for colour and alpha; labels, depth and surface are never averaged.
+
+        Raises:
+            ValueError: coefficients of another length or not finite, a size that is not a power of two.
+        """
+        check_size(size)
+        if not 1 <= supersample <= 4:
+            raise ValueError(f"supersample: expected 1 to 4, got {supersample!r}")
+        values = coefficients.frame(0) if isinstance(coefficients, Coefficients) else coefficients
+        row = check(values, "coefficients", frames=False)
+        points = self.vertices(row)
+        screen, depth = self.camera.project(points, row[70:73], size)
+        surface = rasterise(screen, depth, self.faces, size, self.double_sided)
+        if supersample == 1:
+            fine = surface
+        else:
+            # pixel p of the image covers samples s*p ... s*p + s-1
+            finer = (screen + 0.5) * supersample - 0.5
+            fine = rasterise(finer, depth, self.faces, size * supersample, self.double_sided)
+        colour, cover = self._paint(fine, vertex_normals(points, self.faces, self.head.seams))
+        sums = functional.avg_pool2d(torch.cat([colour, cover])[None], supersample)[0]  # premultiplied colour, alpha
+        alpha = sums[3:]
+        foreground = torch.where(alpha > 0, sums[:3] / alpha.clamp_min(1e-6), 0.0) * 2 - 1
+        image = alpha * foreground + (1 - alpha) * self.background(size)
+        labels = self._labels(surface)
+        distance = (surface.depth - self.camera.distance)[None]
+        return Frame(image, foreground, alpha, labels, distance, surface, screen, depth, self)
+
+    def _attributes(self, surface: Surface, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Faces of the pixels that see one (P,), and ``table`` (V, K) interpolated there (P, K)."""
+        hit = surface.hit
+        face = surface.face[hit]
+        weights = surface.weights[hit]
+        corner = self.faces[face]
+        mixed = sum(table[corner[:, k]] * weights[:, k, None] for k in range(3))
+        return face, mixed
+
+    def _paint(self, surface: Surface, normals: Tensor) -> tuple[Tensor, Tensor]:
+        """Premultiplied display colour (3,H,W) in [0, 1] and cover (1,H,W)."""
+        face, values = self._attributes(surface, torch.cat([self._table, normals * _UPRIGHT], 1))
+        point, local, shade, normal = values.split([3, 2, 1, 3], 1)
+        normal = functional.normalize(normal, dim=1)
+        material = self.material[face]
+        normal = torch.where((self.double_sided[face] & (normal[:, 2] < 0))[:, None], -normal, normal)
+        albedo, gloss, sharp = torch.zeros(len(face), 3), torch.zeros(len(face)), torch.ones(len(face))
+        for number, name in enumerate(MATERIAL_NAMES):
+            chosen = (material == number).nonzero()[:, 0]
+            if len(chosen):
+                paint = materials.MATERIALS[name](point[chosen], local[chosen], shade[chosen, 0], self.look)
+                albedo[chosen], gloss[chosen], sharp[chosen] = paint
+        radiance = illuminate(albedo.clamp(0, 1), normal, gloss, sharp, self._soft[material], self.look.light)
+        height, width = surface.face.shape
+        colour = torch.zeros(height, width, 3)
+        colour[surface.hit] = develop(radiance)
+        return colour.permute(2, 0, 1), surface.hit[None].float()
+
+    def _labels(self, surface: Surface) -> Tensor:
+        """(1,H,W) integers: by material, and for the skin by where the point lies on the face."""
+        face, values = self._attributes(surface, self._table)
+        x, y, z, latitude = values[:, 0], values[:, 1], values[:, 2], values[:, 3]
+        part = self._part[face]
+        skin = (self.material[face] == MATERIAL["skin"]) & (z > 0.2)
+        part = torch.where(skin & (materials.brow_mask(x, y, self.look.brow) > 0.5), PARTS["brows"], part)
+        part = torch.where(skin & (materials.lid_mask(x, latitude) > 0.5), PARTS["eyes"], part)
+        part = torch.where(skin & (materials.lip_mask(x, latitude) > 0.5), PARTS["mouth"], part)
+        labels = torch.zeros(surface.face.shape, dtype=torch.long)
+        labels[surface.hit] = part
+        return labels[None]
