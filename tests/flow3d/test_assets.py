@@ -1,5 +1,7 @@
 """Shipped data is found from a clone and from a wheel, and the package imports on a bare server."""
 
+import hashlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -82,3 +84,12 @@ def test_the_wheel_imports_on_a_bare_server_and_reads_its_data(wheel_folder, tmp
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (REPOSITORY / "data" / "README.md").read_text().splitlines()[0]
+
+
+def test_every_shipped_file_has_a_row_with_its_hash():
+    folder = REPOSITORY / "data"
+    rows = re.findall(r"(?m)^\| *`([^`]+)` *\|.*\| *`?([0-9a-f]{64})`? *\|$", (folder / "README.md").read_text())
+    shipped = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"README.md"}
+    assert {name for name, _ in rows} == shipped
+    for name, digest in rows:
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
