@@ -1,0 +1,89 @@
+"""Argument checks of the public operations: every refusal names the argument, what was expected and what came."""
+
+import math
+
+import torch
+from torch import Tensor
+
+PADDINGS = ("border", "zeros")
+STYLES = ("(B, C)", "(B, C, D)", "(B, C, D, H, W)")
+
+
+def check_warp3d(volume: object, flow: object, mask: object, padding: object, deterministic: object) -> None:
+    """Refuse whatever warp3d cannot work on."""
+    volume = _volume("volume", volume)
+    B, _, D, H, W = volume.shape
+    flow = _companion("flow", flow, "(B, 3, D, H, W)", (B, 3, D, H, W), "volume", volume)
+    if flow.dtype not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"flow must be float32, since it holds positions in voxels; got {flow.dtype}: pass flow.float()"
+        )
+    if mask is not None:
+        _companion("mask", mask, "(B, 1, D, H, W)", (B, 1, D, H, W), "volume", volume)
+    if padding not in PADDINGS:
+        raise ValueError(f'padding must be "border" or "zeros"; got {padding!r}')
+    if deterministic is not None and not isinstance(deterministic, bool):
+        raise TypeError(f"deterministic must be True, False or None; got {deterministic!r}")
+
+
+def check_adain3d(
+    x: object, gamma: object, beta: object, eps: object, negative_slope: object, residual: object
+) -> None:
+    """Refuse whatever adain3d cannot work on."""
+    x = _volume("x", x)
+    if x[0, 0].numel() == 1:
+        raise ValueError(
+            f"x must have more than one voxel in (D, H, W); got {tuple(x.shape)}: "
+            "a single voxel is its own mean, and the result would forget it"
+        )
+    for name, style in (("gamma", gamma), ("beta", beta)):
+        style = _floating(name, style)
+        shapes = [tuple(x.shape[:axes]) for axes in (2, 3, 5)]
+        if tuple(style.shape) not in shapes:
+            expected = " or ".join(f"{letters} = {shape}" for letters, shape in zip(STYLES, shapes, strict=True))
+            raise ValueError(f"{name} must be {expected} to match x; got {tuple(style.shape)}")
+        _same_device(name, style, "x", x)
+    if residual is not None:
+        _companion("residual", residual, "(B, C, D, H, W)", tuple(x.shape), "x", x)
+    if not _number("eps", eps) > 0:
+        raise ValueError(f"eps must be positive; got {eps!r}")
+    if negative_slope is not None and not _number("negative_slope", negative_slope) >= 0:
+        raise ValueError(f"negative_slope must be None or at least 0; got {negative_slope!r}")
+
+
+def _floating(name: str, value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor; got {type(value).__name__}")
+    if not value.is_floating_point():
+        raise TypeError(f"{name} must be a floating-point tensor; got {value.dtype}")
+    return value
+
+
+def _volume(name: str, value: object) -> Tensor:
+    tensor = _floating(name, value)
+    if tensor.ndim != 5:
+        raise ValueError(f"{name} must be (B, C, D, H, W); got {tensor.ndim} axes: {tuple(tensor.shape)}")
+    if tensor.numel() == 0:
+        raise ValueError(f"{name} must have no empty axis in (B, C, D, H, W); got {tuple(tensor.shape)}")
+    return tensor
+
+
+def _companion(name: str, value: object, letters: str, shape: tuple[int, ...], host_name: str, host: Tensor) -> Tensor:
+    tensor = _floating(name, value)
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{name} must be {letters} = {shape} to match {host_name}; got {tuple(tensor.shape)}")
+    _same_device(name, tensor, host_name, host)
+    return tensor
+
+
+def _same_device(name: str, tensor: Tensor, host_name: str, host: Tensor) -> None:
+    if tensor.device != host.device:
+        raise ValueError(f"{name} must be on the device of {host_name}, {host.device}; got {tensor.device}")
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite; got {value!r}")
+    return float(value)
