@@ -18,8 +18,8 @@ class Camera:
     """
 
     distance: float = 7.0
-    height: float = 2.40
-    centre_y: float = 0.05
+    height: float = 2.45
+    centre_y: float = 0.0
 
     def project(
         self, points: Float[Tensor, "V 3"], crop: Float[Tensor, " 3"], size: int

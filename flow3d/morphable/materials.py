@@ -67,7 +67,7 @@ def brow_mask(x: Tensor, y: Tensor, thickness: float) -> Tensor:
 
 def skin_tone(look: Appearance) -> Tensor:
     """Linear skin colour, a little redder than given: the filmic curve takes colour out of bright skin."""
-    return linear(look.skin) * torch.tensor([1.05, 0.90, 0.80])
+    return linear(look.skin) * torch.tensor([1.03, 0.93, 0.86])
 
 
 def _skin(point: Tensor, local: Tensor, shade: Tensor, look: Appearance) -> Paint:

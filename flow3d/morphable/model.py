@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -48,6 +49,12 @@ class MorphableModel:
     identity_names: tuple[str, ...] = ()
     expression_names: tuple[str, ...] = ()
 
+    @cached_property
+    def _moving(self) -> Float[Tensor, "E M 3"]:
+        """The expression basis up to the last vertex that any expression moves: hair and clothes come after."""
+        last = int(self.expression_basis.abs().amax((0, 2)).nonzero()[-1]) + 1
+        return self.expression_basis[:, :last].contiguous()
+
     def shape(
         self, alpha: Float[Tensor, " I"] | None = None, beta: Float[Tensor, " E"] | None = None
     ) -> Float[Tensor, "V 3"]:
@@ -85,5 +92,7 @@ class MorphableModel:
         if len(p) != 1:
             raise ValueError(f"coefficients: expected one frame, got {len(p)}")
         neutral = self.mean if base is None else base
-        moved = neutral + (p.expression[0] @ self.expression_basis.flatten(1)).view_as(neutral)
+        moving = self._moving
+        moved = neutral.clone()
+        moved[: len(moving[0])] += (p.expression[0] @ moving.flatten(1)).view_as(moving[0])
         return self.pose(moved, p.rotation[0], p.translation[0])

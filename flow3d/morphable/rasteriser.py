@@ -25,68 +25,77 @@ def rasterise(
     screen: Float[Tensor, "V 2"],
     depth: Float[Tensor, " V"],
     faces: Int[Tensor, "F 3"],
-    size: int,
+    size: int | tuple[int, int],
     double_sided: Bool[Tensor, " F"] | None = None,
 ) -> Surface:
-    """Return the nearest surface at every pixel centre of a square image.
+    """Return the nearest surface at every pixel centre.
 
     Args:
         screen: vertex positions in pixels (x right, y down; an integer is a pixel's centre).
         depth: distances from the camera along its axis, positive in front of it.
         faces: triangles, clockwise on screen where they face the camera; others are culled.
-        size: side of the image in pixels.
+        size: side of the image in pixels, or (height, width).
         double_sided: triangles that are seen from both sides.
     """
-    corner = screen[faces]  # (F, 3, 2)
-    e1, e2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    area = e1[:, 0] * e2[:, 1] - e1[:, 1] * e2[:, 0]
-    shown = area.abs() > 1e-9 if double_sided is None else (area > 1e-9) | double_sided & (area < -1e-9)
-    if double_sided is None:
-        shown &= area > 0
-    low, high = corner.amin(1).ceil().clamp_min(0), corner.amax(1).floor().clamp_max(size - 1)
-    extent = (high - low + 1).clamp_min(0).long()  # (F, 2) pixel centres in the bounding box
-    shown &= (extent[:, 0] * extent[:, 1] > 0) & (depth[faces].amin(1) > 0)
-    kept = shown.nonzero()[:, 0]
-    low, extent, inverse = low[kept].long(), extent[kept], 1.0 / area[kept]
-    # barycentric l1, l2 are affine in the pixel's offset from the first corner; 1/depth is their mix
-    e1, e2, origin = e1[kept], e2[kept], corner[kept, 0]
-    gradient1 = torch.stack([e2[:, 1], -e2[:, 0]], -1) * inverse[:, None]
-    gradient2 = torch.stack([-e1[:, 1], e1[:, 0]], -1) * inverse[:, None]
-    near = 1.0 / depth[faces[kept]]  # (K, 3)
-    count = extent[:, 0] * extent[:, 1]
-    owner = torch.repeat_interleave(torch.arange(len(kept)), count)  # (Q,) one entry for each candidate pixel
-    rank = torch.arange(len(owner)) - torch.repeat_interleave(count.cumsum(0) - count, count)
-    width = extent[owner, 0]
-    row = torch.div(rank, width, rounding_mode="floor")
-    x, y = low[owner, 0] + rank - row * width, low[owner, 1] + row
-    table = torch.cat([origin, gradient1, gradient2, near], 1)[owner]  # (Q, 9)
-    dx, dy = x - table[:, 0], y - table[:, 1]
-    l1, l2 = table[:, 2] * dx + table[:, 3] * dy, table[:, 4] * dx + table[:, 5] * dy
-    l0 = 1 - l1 - l2
-    inside = ((l0 >= -1e-6) & (l1 >= -1e-6) & (l2 >= -1e-6)).nonzero()[:, 0]
-    owner, pixel = owner[inside], (y * size + x)[inside]
-    scaled = torch.stack([l0, l1, l2], -1)[inside] * table[inside, 6:]  # l_i / depth_i
+    height, width = (size, size) if isinstance(size, int) else size
+    x, y = screen.unbind(1)
+    a, b, c = faces.unbind(1)
+    xs, ys = [torch.stack([v.index_select(0, k) for k in (a, b, c)]) for v in (x, y)]  # (3, F)
+    area = (xs[1] - xs[0]) * (ys[2] - ys[0]) - (ys[1] - ys[0]) * (xs[2] - xs[0])
+    left, right = xs.amin(0).ceil().clamp_min(0), xs.amax(0).floor().clamp_max(width - 1)
+    top, bottom = ys.amin(0).ceil().clamp_min(0), ys.amax(0).floor().clamp_max(height - 1)
+    seen = area > 1e-9 if double_sided is None else (area > 1e-9) | double_sided & (area < -1e-9)
+    kept = (seen & (left <= right) & (top <= bottom)).nonzero()[:, 0]  # those that cover a pixel's row and column
+    corner = faces.index_select(0, kept)  # (K, 3)
+    distances = depth[corner]
+    if bool((distances <= 0).any()):
+        ahead = (distances > 0).all(1)
+        kept, distances = kept[ahead], distances[ahead]
+    xs, ys, inverse = xs[:, kept], ys[:, kept], 1.0 / area[kept]
+    left, top = left[kept], top[kept]
+    columns = (right[kept] - left + 1).long()
+    count = columns * (bottom[kept] - top + 1).long()
+    owner = torch.repeat_interleave(count)  # (Q,) one entry for each candidate pixel: its triangle
+    rank = torch.arange(len(owner)) - (count.cumsum(0) - count).index_select(0, owner)
+    wide = columns.index_select(0, owner)
+    down = torch.div(rank, wide, rounding_mode="floor")
+    # barycentric l1, l2 are affine in the pixel's offset from the box's corner; 1/depth is their mix
+    g1 = torch.stack([(ys[2] - ys[0]) * inverse, -(xs[2] - xs[0]) * inverse])
+    g2 = torch.stack([-(ys[1] - ys[0]) * inverse, (xs[1] - xs[0]) * inverse])
+    start = torch.stack([left - xs[0], top - ys[0]])
+    table = torch.stack([(g1 * start).sum(0), g1[0], g1[1], (g2 * start).sum(0), g2[0], g2[1]], 1)
+    table = table.index_select(0, owner)  # (Q, 6)
+    dx, dy = (rank - down * wide).float(), down.float()
+    l1 = table[:, 0] + table[:, 1] * dx + table[:, 2] * dy
+    l2 = table[:, 3] + table[:, 4] * dx + table[:, 5] * dy
+    inside = (torch.minimum(torch.minimum(l1, l2), 1 - l1 - l2) >= -1e-6).nonzero()[:, 0]
+    owner, l1, l2 = owner.index_select(0, inside), l1.index_select(0, inside), l2.index_select(0, inside)
+    px = left.long().index_select(0, owner) + dx.index_select(0, inside).long()
+    pixel = (top.long().index_select(0, owner) + down.index_select(0, inside)) * width + px
+    scaled = torch.stack([1 - l1 - l2, l1, l2], -1) / distances.index_select(0, owner)  # l_i / depth_i
     closeness = scaled.sum(-1)  # 1 / depth: larger is nearer
     # one integer holds closeness above and the candidate's number below, so that a maximum picks the nearest
-    key = closeness.view(torch.int32).long() << 32 | torch.arange(len(owner))
-    best = torch.full((size * size,), -1, dtype=torch.long).scatter_reduce_(0, pixel, key, "amax")
+    key = (closeness.view(torch.int32).long() << 32) | torch.arange(len(owner))
+    best = torch.full((height * width,), -1, dtype=torch.long).scatter_reduce_(0, pixel, key, "amax")
     hit = best >= 0
     winner = best[hit] & 0xFFFFFFFF
-    face = torch.full((size * size,), -1, dtype=torch.long)
-    weights, distance = torch.zeros(size * size, 3), torch.full((size * size,), torch.inf)
+    face = torch.full((height * width,), -1, dtype=torch.long)
+    weights, distance = torch.zeros(height * width, 3), torch.full((height * width,), torch.inf)
     face[hit] = kept[owner[winner]]
     weights[hit] = scaled[winner] / closeness[winner, None]
     distance[hit] = 1.0 / closeness[winner]
-    return Surface(face.view(size, size), weights.view(size, size, 3), distance.view(size, size))
+    return Surface(face.view(height, width), weights.view(height, width, 3), distance.view(height, width))
 
 
 def vertex_normals(
     points: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], seams: Int[Tensor, "P 2"]
 ) -> Float[Tensor, "V 3"]:
     """Area-weighted outward unit normals; the two vertices of a seam get one normal."""
-    corner = points[faces]
-    normal = torch.linalg.cross(corner[:, 2] - corner[:, 0], corner[:, 1] - corner[:, 0])  # clockwise: outward
-    total = torch.zeros_like(points).index_add_(0, faces.flatten(), normal.repeat_interleave(3, 0))
+    a, b, c = (points.index_select(0, k) for k in faces.unbind(1))
+    normal = torch.linalg.cross(c - a, b - a)  # clockwise: outward
+    total = torch.zeros_like(points)
+    for k in faces.unbind(1):
+        total.index_add_(0, k, normal)
     both = total[seams[:, 0]] + total[seams[:, 1]]
     total[seams[:, 0]], total[seams[:, 1]] = both, both
     return total / total.norm(dim=-1, keepdim=True).clamp_min(1e-12)

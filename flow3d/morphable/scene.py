@@ -39,6 +39,15 @@ def check_size(size: int, argument: str = "size") -> int:
     return size
 
 
+def _kernel(supersample: int) -> Tensor:
+    """Trapezoid rule over one pixel's samples, (1,1,s+1,s+1); one for a single sample."""
+    if supersample == 1:
+        return torch.ones(1, 1, 1, 1)
+    line = torch.ones(supersample + 1) / supersample
+    line[0] = line[-1] = 0.5 / supersample
+    return torch.outer(line, line)[None, None]
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One rendered frame.
@@ -139,22 +148,21 @@ class Person:
             ValueError: coefficients of another length or not finite, a size that is not a power of two.
         """
         check_size(size)
-        if not 1 <= supersample <= 4:
-            raise ValueError(f"supersample: expected 1 to 4, got {supersample!r}")
+        if supersample not in (1, 2, 4):
+            raise ValueError(f"supersample: expected 1, 2 or 4, got {supersample!r}")
         values = coefficients.frame(0) if isinstance(coefficients, Coefficients) else coefficients
         row = check(values, "coefficients", frames=False)
         points = self.vertices(row)
         screen, depth = self.camera.project(points, row[70:73], size)
-        surface = rasterise(screen, depth, self.faces, size, self.double_sided)
-        if supersample == 1:
-            fine = surface
-        else:
-            # pixel p of the image covers samples s*p ... s*p + s-1
-            finer = (screen + 0.5) * supersample - 0.5
-            fine = rasterise(finer, depth, self.faces, size * supersample, self.double_sided)
-        colour, cover = self._paint(fine, vertex_normals(points, self.faces, self.head.seams))
-        sums = functional.avg_pool2d(torch.cat([colour, cover])[None], supersample)[0]  # premultiplied colour, alpha
-        alpha = sums[3:]
+        # samples 1/s apart from one edge of the frame to the other: the middle one of a pixel is its exact centre
+        fine = screen * supersample + (supersample // 2)
+        count = size * supersample + (supersample > 1)
+        samples = rasterise(fine, depth, self.faces, count, self.double_sided)
+        centres = slice(supersample // 2, None, supersample)
+        surface = Surface(*(v[centres, centres] for v in (samples.face, samples.weights, samples.depth)))
+        colour, cover = self._paint(samples, vertex_normals(points, self.faces, self.head.seams))
+        sums = functional.conv2d(torch.cat([colour, cover])[:, None], _kernel(supersample), stride=supersample)[:, 0]
+        alpha = sums[3:].clamp(0, 1)
         foreground = torch.where(alpha > 0, sums[:3] / alpha.clamp_min(1e-6), 0.0) * 2 - 1
         image = alpha * foreground + (1 - alpha) * self.background(size)
         labels = self._labels(surface)
@@ -166,8 +174,10 @@ class Person:
         hit = surface.hit
         face = surface.face[hit]
         weights = surface.weights[hit]
-        corner = self.faces[face]
-        mixed = sum(table[corner[:, k]] * weights[:, k, None] for k in range(3))
+        first, second, third = self.faces.index_select(0, face).unbind(1)
+        mixed = table.index_select(0, first) * weights[:, :1]
+        mixed.addcmul_(table.index_select(0, second), weights[:, 1:2])
+        mixed.addcmul_(table.index_select(0, third), weights[:, 2:])
         return face, mixed
 
     def _paint(self, surface: Surface, normals: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ def _raw(points: Array) -> Array:
     tip = bump(x, y, (0.0, -0.34), (0.09, 0.08)) * face
     lips = bump(x, y, (0.0, MOUTH_Y), (0.22, 0.10)) * face
     put("head_width", 0.045 * x)
-    put("head_height", 0.0, 0.030 * y * smoothstep(-1.2, 0.4, y))
+    put("head_height", 0.0, 0.020 * y * smoothstep(-1.2, 0.4, y))
     put("head_depth", 0.0, 0.0, 0.035 * z)
     put("jaw_width", 0.075 * x * low)
     put("chin_length", 0.0, -0.040 * smoothstep(-0.62, -1.0, y))

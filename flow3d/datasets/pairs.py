@@ -1,0 +1,109 @@
+"""Source, driving frame and true answer: two frames of one clip, for one person or two, with exact flow."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..morphable import Coefficients, Person, exact_flow, talking_head
+from ..morphable.scene import check_size
+
+CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
+DRIVER = 1_000_003  # a cross pair's driver is another person than any source of a published seed
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, what drives it, and the true answer. Images (3,H,W) in [-1, 1], masks (1,H,W) in [0, 1], CPU.
+
+    Attributes:
+        source: the source person on their background.
+        target: the true answer: the same person, background and light with the driving coefficients.
+        driving: the frame that drives; it equals ``target`` unless the pair is a cross pair.
+        source_alpha, target_alpha: soft mattes.
+        background: the source's background, complete.
+        source_window, driving_window: (73, 27) raw, exact coefficients around the two frames.
+        flow: (3,H,W) pixels, backward, from target to source; see :func:`flow3d.morphable.exact_flow`.
+        visible: where a point is seen in both target and source.
+        labels: (1,H,W) parts of the target, integers of ``flow3d.morphable.PARTS``.
+        yaw_difference: degrees between source and target.
+    """
+
+    source: Float[Tensor, "3 H W"]
+    target: Float[Tensor, "3 H W"]
+    driving: Float[Tensor, "3 H W"]
+    source_alpha: Float[Tensor, "1 H W"]
+    target_alpha: Float[Tensor, "1 H W"]
+    background: Float[Tensor, "3 H W"]
+    source_window: Float[Tensor, "73 27"]
+    driving_window: Float[Tensor, "73 27"]
+    flow: Float[Tensor, "3 H W"]
+    visible: Float[Tensor, "1 H W"]
+    labels: Int[Tensor, "1 H W"]
+    yaw_difference: float
+
+
+@lru_cache(maxsize=8)
+def person_of(seed: int) -> Person:
+    """The person of a seed; the last few are kept, since pairs of a seed share one."""
+    return Person.random(seed)
+
+
+def check_seed(seed: int) -> int:
+    """Return ``seed`` if it is an integer of at least 0, else raise TypeError or ValueError."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed: expected an integer, got {type(seed).__name__}")
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
+    return int(seed)
+
+
+def two_frames(seed: int, motion: Coefficients) -> tuple[int, int]:
+    """Draw the numbers of two different frames of a clip, for which this seed's pair is made."""
+    rng = np.random.default_rng([seed, 3])
+    first, second = rng.choice(len(motion), 2, replace=False)
+    return int(first), int(second)
+
+
+def make_pair(seed: int, size: int = 64, cross: bool = False) -> Pair:
+    """Return the pair of a seed; the same bytes for the same seed.
+
+    In self-ID source and target are two frames of one clip of one person. In cross-ID the driving frame shows another
+    person, and ``target`` is what nobody else has: the source person, truly rendered with the driver's coefficients.
+
+    Raises:
+        TypeError: ``seed`` is not an integer.
+        ValueError: a negative seed, or ``size`` not a power of two from 16 to 2048.
+    """
+    check_seed(seed)
+    check_size(size)
+    person, motion = person_of(seed), talking_head(CLIP_FRAMES, seed)
+    first, second = two_frames(seed, motion)
+    source = person.render(motion.frame(first), size)
+    if cross:
+        driver, moves = person_of(seed + DRIVER), talking_head(CLIP_FRAMES, seed + DRIVER)
+    else:
+        driver, moves = person, motion
+    target = person.render(moves.frame(second), size)
+    driving = driver.render(moves.frame(second), size) if cross else target
+    flow, visible = exact_flow(target, source)
+    yaw = torch.rad2deg((moves["yaw"][second] - motion["yaw"][first]).abs())
+    return Pair(
+        source=source.image,
+        target=target.image,
+        driving=driving.image,
+        source_alpha=source.alpha,
+        target_alpha=target.alpha,
+        background=person.background(size).clone(),
+        source_window=motion.windows()[first],
+        driving_window=moves.windows()[second],
+        flow=flow,
+        visible=visible,
+        labels=target.labels,
+        yaw_difference=float(yaw),
+    )
+
+

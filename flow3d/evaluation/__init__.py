@@ -1,0 +1,1 @@
+"""Measurements of the synthetic world and of what is trained in it."""

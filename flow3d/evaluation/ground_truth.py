@@ -1,0 +1,158 @@
+"""How good the ground truth is: ``python -m flow3d.evaluation.ground_truth --out data/results``.
+
+Exact flow is judged by what it is for: the source, warped by it, must be the target wherever both show the point.
+The baseline beside it is the best affine map, the control is the same flow with its axes swapped.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from flow3d_kernels import warp3d
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ..datasets import Pair, make_pair
+from ..morphable import PARTS, Coefficients, Person, exact_flow, talking_head
+
+FIRST_SEED = 1_000_000  # of the published lists
+
+
+def warp_image(image: Float[Tensor, "C H W"], flow: Float[Tensor, "3 H W"]) -> Float[Tensor, "C H W"]:
+    """Sample ``image`` at ``p + flow(p)``: an image is a volume of one slice, and dz is left out."""
+    plane = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
+    return warp3d(image[None, :, None], plane[None, :, None])[0, :, 0]
+
+
+def affine_flow(flow: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> Float[Tensor, "3 H W"]:
+    """The least-squares affine map of ``flow`` (dx, dy) over the pixels ``where``, as a flow of the whole frame.
+
+    Raises:
+        ValueError: fewer than three pixels, which do not fix a map.
+    """
+    if int(where.sum()) < 3:
+        raise ValueError(f"where: expected at least 3 pixels, got {int(where.sum())}")
+    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in flow.shape[-2:]), indexing="ij")
+    basis = torch.stack([x, y, torch.ones_like(x)], -1)  # (H, W, 3)
+    chosen = flow[:2, where].T.double()
+    solution = torch.linalg.lstsq(basis[where], chosen).solution  # (3, 2)
+    fitted = (basis @ solution).permute(2, 0, 1).to(flow.dtype)
+    return torch.cat([fitted, torch.zeros_like(flow[:1])])
+
+
+def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> float:
+    """Peak signal-to-noise ratio in dB over the pixels ``where``; images in [-1, 1], so the peak is 2."""
+    error = ((a - b)[:, where] ** 2).mean().clamp_min(1e-10)
+    return float(10 * torch.log10(4.0 / error))
+
+
+def flow_row(pair: Pair) -> dict[str, float]:
+    """Measure one pair on its visible foreground."""
+    inside = pair.target_alpha[0] > 0.5
+    seen = (pair.visible[0] > 0.5) & inside
+    warped = {
+        "exact": pair.flow,
+        "affine": affine_flow(pair.flow, seen),
+        "copy": torch.zeros_like(pair.flow),
+        "swapped": pair.flow[[1, 0, 2]],
+    }
+    row = {name: psnr(warp_image(pair.source, flow), pair.target, seen) for name, flow in warped.items()}
+    return row | {"visible": float(seen.sum() / inside.sum()), "yaw": pair.yaw_difference}
+
+
+def measure_flow(pairs: int, size: int) -> dict[str, float]:
+    """Means over ``pairs`` self-ID pairs of published seeds."""
+    rows = [flow_row(make_pair(FIRST_SEED + k, size)) for k in range(pairs)]
+    result = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
+    yaws = np.array([r["yaw"] for r in rows])
+    result |= {
+        "gain over affine, worst pair": float(min(r["exact"] - r["affine"] for r in rows)),
+        "yaw median": float(np.median(yaws)),
+        "yaw above 35": float((yaws > 35).mean()),
+    }
+    return result
+
+
+def measure_identities(count: int, size: int = 64) -> dict[str, float]:
+    """Check ``count`` random identities, neutral and frontal: nothing broken, nothing hidden, nothing outside."""
+    broken = outside = no_eyes = no_mouth = 0
+    for k in range(count):
+        frame = Person.random(FIRST_SEED + k).render(Coefficients.neutral(), size)
+        labels = frame.labels[0]
+        broken += not bool(torch.isfinite(frame.image).all())
+        face = (labels == PARTS["skin"]) | (labels == PARTS["hair"]) | (labels == PARTS["eyes"])
+        outside += bool(face[0].any()) or bool((labels[:, [0, -1]] == PARTS["skin"]).any())
+        left, right = labels[:, : size // 2], labels[:, size // 2 :]
+        enough = (0.30 * size / 2.45) * (0.08 * size / 2.45)  # a third of an eye
+        no_eyes += any(int((half == PARTS["eyes"]).sum()) < enough for half in (left, right))
+        no_mouth += int((labels == PARTS["mouth"]).sum()) < enough
+    return {"identities": count, "not finite": broken, "outside the frame": outside, "an eye hidden": no_eyes,
+            "mouth hidden": no_mouth}  # fmt: skip
+
+
+def _milliseconds(work: Callable[[int], object], repeat: int) -> float:
+    start = time.process_time()
+    for k in range(repeat):
+        work(k)
+    return 1000 * (time.process_time() - start) / repeat
+
+
+def measure_speed(repeat: int = 60) -> dict[str, float]:
+    """CPU milliseconds of one thread per stage, 64 px and 2 x 2 samples a pixel."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        person, motion = Person.random(5), talking_head(repeat, 5)
+        source = person.render(motion.frame(0), 64)
+        frames = [person.render(motion.frame(k), 64) for k in range(repeat)]
+        spent = {
+            "pose": _milliseconds(lambda k: person.vertices(motion.frame(k)), repeat),
+            "render": _milliseconds(lambda k: person.render(motion.frame(k), 64), repeat),
+            "flow": _milliseconds(lambda k: exact_flow(frames[k], source), repeat),
+        }
+    finally:
+        torch.set_num_threads(threads)
+    return spent | {"frames a second": 1000 / (spent["render"] + spent["flow"])}
+
+
+def report(pairs: int, identities: int, size: int) -> dict[str, dict[str, float]]:
+    """All measurements."""
+    return {
+        "exact flow": measure_flow(pairs, size),
+        "identities": measure_identities(identities),
+        "speed": measure_speed(),
+    }
+
+
+def main() -> None:
+    """Measure and write ``ground_truth.json`` and ``ground_truth.md``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for ground_truth.json and ground_truth.md")
+    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--identities", type=int, default=300)
+    parser.add_argument("--size", type=int, default=128)
+    options = parser.parse_args()
+    tables = report(options.pairs, options.identities, options.size)
+    command = f"python -m flow3d.evaluation.ground_truth --out {options.out} --pairs {options.pairs}"
+    command += f" --identities {options.identities} --size {options.size}"
+    lines = ["# Ground truth, measured", "", f"`{command}`, seeds from {FIRST_SEED:,}, {time.strftime('%Y-%m-%d')},",
+             f"torch {torch.__version__}, Python {platform.python_version()}, CPU time of one thread.", ""]  # fmt: skip
+    for title, table in tables.items():
+        lines += [f"## {title.capitalize()}", "", "| what | value |", "|---|---|"]
+        lines += [f"| {name} | {value:.4g} |" for name, value in table.items()] + [""]
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, text in (("ground_truth.json", json.dumps(tables, indent=1) + "\n"), ("ground_truth.md", "\n".join(lines))):
+        temporary = options.out / f"{name}.part"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, options.out / name)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Talking-head trajectories: pose, speech, blinks, gaze and moods at 25 frames a second, from a seed."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .coefficients import Coefficients
+from .head.expressions import COUNT, EXPRESSIONS
+
+FPS = 25.0
+MAX_YAW = 0.85  # radians, 49 degrees: beyond it little of a face is left to re-enact
+
+Track = NDArray[np.float64]
+
+
+def _wander(rng: np.random.Generator, time: Track) -> Callable[[float], Track]:
+    """Return a maker of smooth random tracks of about unit size whose fastest part has the given frequency (Hz)."""
+
+    def track(frequency: float) -> Track:
+        waves = [
+            rng.uniform(0.5, 1) * np.sin(2 * np.pi * (rng.uniform(0.3, 1) * frequency * time + rng.random()))
+            for _ in range(4)
+        ]
+        return 1.5 * np.mean(waves, axis=0)
+
+    return track
+
+
+def _step(low: float, high: float, value: Track) -> Track:
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _blinks(rng: np.random.Generator, frames: int) -> Track:
+    """Closed eyes are 1: blinks of 4 to 6 frames every 0.7 to 2.4 s, some of them held."""
+    closed, position = np.zeros(frames), rng.uniform(-40, 20)
+    moment = np.arange(frames)
+    while position < frames + 8:
+        half, hold = rng.uniform(4, 6), rng.uniform(0, 11) * (rng.random() < 0.4)
+        shape = 1.25 * (1 - np.maximum(0, np.abs(moment - position) - hold) / (0.85 * half))
+        closed = np.maximum(closed, np.clip(shape, 0, 1))
+        position += rng.uniform(18, 60)
+    return closed
+
+
+def talking_head(frames: int, seed: int) -> Coefficients:
+    """Return ``frames`` frames of a person who talks, looks around and blinks; the same for the same seed.
+
+    Raises:
+        ValueError: ``frames`` below 1.
+    """
+    if frames < 1:
+        raise ValueError(f"frames: expected at least 1, got {frames}")
+    rng = np.random.default_rng([seed, 2])
+    w = _wander(rng, np.arange(frames) / FPS)
+    named: dict[str, Track] = {}
+    yaw = rng.uniform(-0.45, 0.45) + 1.05 * w(0.40)
+    named["yaw"] = MAX_YAW * np.tanh(yaw / MAX_YAW)
+    named["pitch"] = rng.uniform(-0.08, 0.08) + 0.17 * w(0.30)
+    named["roll"] = 0.11 * w(0.30)
+    named["translation_x"], named["translation_y"] = 0.07 * w(0.2), 0.04 * w(0.2)
+    named["translation_z"] = 0.18 * w(0.15)
+    named["crop_scale"] = 1 + rng.uniform(-0.04, 0.04) + 0.0 * yaw
+    named["crop_x"], named["crop_y"] = 3.0 * rng.normal() + 1.2 * w(0.2), 2.0 * rng.normal() + 1.0 * w(0.2)
+
+    speaking = _step(-0.5, 0.2, w(0.5))
+    named["jaw_open"] = np.clip((0.50 + 0.60 * w(2.4)) * speaking, 0, 1.1)
+    smile = np.clip(rng.uniform(-0.1, 0.6) + 0.6 * w(0.35), 0, 1.1)
+    named["smile"] = smile
+    named["frown"] = np.clip(-0.2 + 0.9 * w(0.35), 0, 0.9) * (smile < 0.3) * (1 - smile / 0.3).clip(0, 1)
+    named["pucker"] = np.clip(0.9 * w(1.0) - 0.1, 0, 1) * speaking * (1 - 0.8 * np.clip(smile, 0, 1))
+    up, down = w(0.4), w(0.4)
+    named["brow_up"] = np.clip(up - 0.1, 0, 1)
+    named["brow_down"] = np.clip(down - 0.35, 0, 1) * (1 - named["brow_up"])
+    named["brow_inner_up"] = np.clip(w(0.4) - 0.4, 0, 1)
+    blink = _blinks(rng, frames)
+    wink = rng.random() < 0.25
+    lag = rng.uniform(0.6, 1.0) if wink else 1.0
+    named["blink_right"], named["blink_left"] = blink, blink * lag
+    named["wide_eyes"] = np.clip(w(0.4) - 0.5, 0, 1) * (1 - blink)
+    named["squint"] = np.clip(w(0.4) - 0.4, 0, 1) * (1 - blink)
+    named["gaze_x"], named["gaze_y"] = np.clip(0.75 * w(0.5), -1, 1), np.clip(0.5 * w(0.4), -1, 1)
+    named["upper_lip_up"] = np.clip(0.5 * w(1.8), 0, 1) * speaking
+    named["lower_lip_down"] = np.clip(0.6 * w(1.8), 0, 1) * speaking
+    for name, scale in (("cheek_puff", 0.5), ("sneer", 0.5), ("mouth_stretch", 0.5), ("lip_press", 0.5), ("chin_raise", 0.5)):
+        named[name] = np.clip(scale * (w(0.4) - 0.4), 0, 1)
+    for name in ("jaw_side", "mouth_side"):
+        named[name] = 0.35 * w(0.5)
+    side = np.clip(w(0.3) - 0.4, 0, 1) * (1 - np.clip(smile, 0, 1))
+    named["smile_right" if rng.random() < 0.5 else "smile_left"] = side
+    tensors = {name: torch.as_tensor(track, dtype=torch.float32) for name, track in named.items()}
+    motion = Coefficients.neutral(frames).replace(**tensors)
+    nameless = np.stack([0.6 * w(0.3) for _ in range(COUNT - len(EXPRESSIONS))], -1)
+    values = motion.values.clone()
+    values[:, len(EXPRESSIONS) : COUNT] = torch.as_tensor(nameless, dtype=torch.float32)
+    return Coefficients(values)
