@@ -1,5 +1,6 @@
 """Every notebook keeps the form that readers rely on: header, length, links, figure, no outputs, no traps."""
 
+import json
 import re
 
 import pytest
@@ -68,6 +69,11 @@ def test_the_file_is_small_and_stripped(lesson):
         assert not cell.get("outputs"), "outputs must be stripped: nbstripout notebooks/*.ipynb"
         assert cell.get("execution_count") is None, "execution counts must be stripped"
     assert "data:image" not in lesson.path.read_text(encoding="utf-8"), "no picture may be pasted into a cell"
+
+
+def test_the_kernel_is_the_environment_s_own(lesson):
+    metadata = json.loads(lesson.path.read_text(encoding="utf-8"))["metadata"]
+    assert metadata["kernelspec"]["name"] == "python3", "any other kernel makes JupyterLab ask which one to use"
 
 
 def test_links_lead_somewhere(lesson):

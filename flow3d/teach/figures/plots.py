@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from flow3d.teach.figures.style import INK, SIGNED, new_figure
@@ -44,6 +45,8 @@ def lines(
         cell = axes[0][0]
         for index, (name, values) in enumerate(curves.items()):
             cell.plot(places, values, DASHES[index % len(DASHES)], label=name)
+        if x is None:
+            cell.xaxis.set_major_locator(MaxNLocator(integer=True))
         if mark is not None:
             cell.axvline(mark, color=INK, linewidth=0.8)
         cell.set(xlabel=xlabel, ylabel=ylabel, title=title)
