@@ -1,0 +1,69 @@
+"""Inputs, gradients and comparison for the tests of the two operations."""
+
+import pytest
+import torch
+
+from tolerances import KERNELS
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last_3d}
+
+
+@pytest.fixture(scope="session")
+def lay():
+    """``lay(tensor, "channels-last")``: the same values in another memory layout."""
+    return lay_out
+
+
+def lay_out(tensor, layout):
+    return tensor.contiguous(memory_format=LAYOUTS[layout])
+
+
+@pytest.fixture(scope="session")
+def draw():
+    """Random tensors of a layout: ``draw(shape, dtype, layout, seed)``."""
+
+    def make(shape, dtype=torch.float64, layout="contiguous", seed=0):
+        values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+        return lay_out(values, layout) if len(shape) == 5 else values
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def draw_flow():
+    """Flows of a few voxels that stay off whole positions, where the gradient jumps and paths may differ."""
+
+    def make(shape, dtype=torch.float64, reach=2, seed=1):
+        generator = torch.Generator().manual_seed(seed)
+        whole = torch.randint(-reach, reach + 1, shape, generator=generator)
+        part = torch.rand(shape, generator=generator, dtype=torch.float64) * 0.8 + 0.1
+        return (whole + part).to(dtype)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def with_gradients():
+    """The result of ``function(*tensors)`` and the gradient of a fixed projection of it in each tensor."""
+
+    def run(function, *tensors):
+        leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+        out = function(*leaves)
+        weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+        return [out.detach(), *torch.autograd.grad(out, leaves, weight.to(out.dtype))]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def assert_close():
+    """Compare tensors under a named tolerance: ``assert_close(got, expected, "warp3d float64", name)``."""
+
+    def check(got, expected, tolerance, name="result"):
+        limit, _ = KERNELS[tolerance]
+        assert got.shape == expected.shape, f"{name}: {tuple(got.shape)} against {tuple(expected.shape)}"
+        scale = max(1.0, expected.abs().max().item())
+        error = (got.double() - expected.double()).abs().max().item() / scale
+        assert error <= limit, f"{name}: error {error:.2e} exceeds {limit:.0e} ({tolerance})"
+
+    return check

@@ -1,0 +1,109 @@
+"""Who works on a tensor, why, and who may overrule that; and what the package may lean on."""
+
+import ast
+import dataclasses
+import doctest
+import logging
+import pathlib
+
+import pytest
+import torch
+
+import flow3d_kernels
+from flow3d_kernels import Backend, _dispatch, backend, fast_warp, operations, use_backend, warp3d
+
+
+@pytest.fixture(autouse=True)
+def nothing_asked_for(monkeypatch):
+    monkeypatch.delenv("FLOW3D_BACKEND", raising=False)
+    _dispatch._say_once.cache_clear()
+
+
+def test_a_cpu_tensor_is_worked_by_pytorch_and_the_reason_is_a_sentence():
+    for answer in (backend(torch.zeros(1)), backend()):
+        assert answer.name == "torch"
+        assert answer.reason.endswith(".")
+        assert answer.reason[0].isupper()
+    assert "CPU" in backend(torch.zeros(1)).reason
+
+
+def test_the_answer_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(backend(), "name", "triton")  # noqa: B010
+    assert backend() == Backend(backend().name, backend().reason)
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"), [("reference", "reference"), ("Torch", "torch"), ("auto", "torch"), ("", "torch")]
+)
+def test_the_environment_chooses(request_, name, monkeypatch):
+    monkeypatch.setenv("FLOW3D_BACKEND", request_)
+    assert backend(torch.zeros(1)).name == name
+
+
+def test_a_block_overrules_the_environment_and_ends(monkeypatch):
+    monkeypatch.setenv("FLOW3D_BACKEND", "torch")
+    with use_backend("reference"):
+        assert backend().name == "reference"
+        assert 'use_backend("reference")' in backend().reason
+        with use_backend("auto"):
+            assert backend(torch.zeros(1)).name == "torch"
+        assert backend().name == "reference"
+    with pytest.raises(ValueError, match="must be one of"), use_backend("reference"), use_backend("unknown"):
+        pass
+    assert backend().name == "torch"
+
+
+def test_triton_falls_back_with_one_notice_that_says_why(monkeypatch, caplog, draw, draw_flow):
+    monkeypatch.setenv("FLOW3D_BACKEND", "triton")
+    volume, flow = draw((1, 2, 3, 4, 5)), draw_flow((1, 3, 3, 4, 5))
+    with caplog.at_level(logging.INFO, logger="flow3d_kernels"):
+        results = [warp3d(volume, flow) for _ in range(3)]
+    assert len(caplog.records) == 1
+    assert "FLOW3D_BACKEND=triton asks for Triton, but the tensor is on the CPU" in caplog.text
+    assert backend(volume).name == "torch"
+    assert backend(volume).reason.startswith("FLOW3D_BACKEND=triton asks for Triton, but")
+    monkeypatch.delenv("FLOW3D_BACKEND")
+    assert torch.equal(results[0], warp3d(volume, flow))
+
+
+def test_the_dispatch_decides_what_runs(monkeypatch, draw, draw_flow):
+    called = []
+    monkeypatch.setitem(_dispatch.OPERATIONS["reference"], "warp3d", lambda *a: called.append("reference") or a[0])
+    with use_backend("reference"):
+        warp3d(draw((1, 2, 3, 4, 5)), draw_flow((1, 3, 3, 4, 5)))
+    assert called == ["reference"]
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels-last"])
+def test_the_layout_decides_which_path_runs(layout, monkeypatch, draw, draw_flow):
+    called = []
+    for name in ("_by_rows", "_by_grid_sample"):
+        path = getattr(fast_warp, name)
+        monkeypatch.setattr(fast_warp, name, lambda *a, name=name, path=path: called.append(name) or path(*a))
+    warp3d(draw((1, 2, 3, 4, 5), layout=layout), draw_flow((1, 3, 3, 4, 5)))
+    assert called == ["_by_rows" if layout == "channels-last" else "_by_grid_sample"]
+
+
+def test_deterministic_gradients_repeat(draw, draw_flow, with_gradients):
+    tensors = (draw((1, 8, 4, 16, 16), torch.float32, "channels-last"), draw_flow((1, 3, 4, 16, 16), torch.float32))
+    once, again = (with_gradients(lambda *t: warp3d(*t, deterministic=True), *tensors) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+@pytest.mark.parametrize("function", [operations.warp3d, operations.adain3d, backend, use_backend])
+def test_the_docstring_example_runs(function):
+    names = vars(flow3d_kernels) | {"torch": torch}
+    runner = doctest.DocTestRunner()
+    for test in doctest.DocTestFinder(recurse=False).find(function, function.__name__, module=False, globs=names):
+        runner.run(test)
+    assert runner.tries > 0
+    assert runner.failures == 0
+
+
+def test_the_package_knows_nothing_of_faces():
+    for file in pathlib.Path(flow3d_kernels.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any((module or "").split(".")[0] == "flow3d" for module in modules), file
