@@ -1,5 +1,7 @@
 """adain3d by PyTorch's own operations: folded into group_norm where it is contiguous, one fused function elsewhere."""
 
+from functools import reduce
+from operator import mul
 from typing import Any
 
 import torch
@@ -64,7 +66,7 @@ class ChannelsLastAdaIN(torch.autograd.Function):
         """x, residual (B, C, D, H, W); gamma, beta with five axes that broadcast to it."""
         mean = x.mean(SPACE, keepdim=True)  # (B, C, 1, 1, 1)
         out = x - mean
-        inverse_std = (_sum_of_products(out, out) / x[0, 0].numel() + eps).rsqrt()
+        inverse_std = (_depth_sums(out, out).sum(2, keepdim=True) / x[0, 0].numel() + eps).rsqrt()
         scale = 1 + gamma
         if scale.shape == mean.shape:
             torch.addcmul(beta, out, scale * inverse_std, out=out)
@@ -85,22 +87,23 @@ class ChannelsLastAdaIN(torch.autograd.Function):
         x, mean, inverse_std, scale, out = ctx.saved_tensors
         if ctx.negative_slope is not None:  # the sign of the result is the sign of what was activated
             grad = torch.ops.aten.leaky_relu_backward(grad, out, ctx.negative_slope, True)
-        voxels = x[0, 0].numel()
         normalised = (x - mean).mul_(inverse_std)
-        grad_beta = grad.sum_to_size(ctx.beta_shape)
-        if scale.shape == ctx.beta_shape == mean.shape:  # the style's sums are the projection's too
-            grad_gamma, through = _sum_of_products(grad, normalised), grad
-            along, level, grad_scale = grad_gamma / voxels, grad_beta / voxels, scale * inverse_std
+        grad_sums = _depth_sums(grad)
+        if scale.shape == x.shape:
+            grad_gamma = grad * normalised
+            along, level = _depth_sums(grad_gamma, scale), _depth_sums(grad, scale)
         else:
-            grad_gamma = (grad * normalised).sum_to_size(scale.shape)
-            through = grad * scale
-            along, level = _sum_of_products(through, normalised) / voxels, through.mean(SPACE, keepdim=True)
-            grad_scale = inverse_std
-        grad_x = torch.addcmul(through, normalised, -along, out=normalised).sub_(level).mul_(grad_scale)
+            product_sums = _depth_sums(grad, normalised)
+            grad_gamma = product_sums.sum_to_size(scale.shape)
+            along, level = product_sums * scale, grad_sums * scale
+        grad_beta = grad if ctx.beta_shape == x.shape else grad_sums.sum_to_size(ctx.beta_shape)
+        along, level = (sums.sum(2, keepdim=True) / x[0, 0].numel() for sums in (along, level))  # (B, C, 1, 1, 1)
+        # inverse_std * (grad * scale - level - normalised * along), in the memory of normalised
+        grad_x = normalised.mul_(-along).addcmul_(grad, scale).sub_(level).mul_(inverse_std)
         return grad_x, grad_gamma, grad_beta, grad if ctx.has_residual else None, None, None
 
 
-def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
-    """Sum ``a * b`` over space, slice by slice of depth: a product as large as the volume costs more than its sum."""
-    slices = zip(a.split(1, dim=2), b.split(1, dim=2), strict=True)
-    return torch.stack([(p * q).sum(SPACE, keepdim=True) for p, q in slices]).sum(0)  # (B, C, 1, 1, 1)
+def _depth_sums(*factors: Tensor) -> Tensor:
+    """Sum a product over H and W, slice by slice of depth: a product as large as the volume costs more than its sum."""
+    slices = zip(*(factor.split(1, dim=2) for factor in factors), strict=True)
+    return torch.cat([reduce(mul, parts).sum(SPACE, keepdim=True) for parts in slices], dim=2)  # (B, C, D, 1, 1)

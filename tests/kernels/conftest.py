@@ -50,7 +50,7 @@ def with_gradients():
         leaves = [tensor.detach().requires_grad_() for tensor in tensors]
         out = function(*leaves)
         weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
-        return [out.detach(), *torch.autograd.grad(out, leaves, weight.to(out.dtype))]
+        return [out.detach(), *torch.autograd.grad(out, leaves, weight.to(out))]
 
     return run
 

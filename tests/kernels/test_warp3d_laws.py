@@ -115,7 +115,8 @@ def test_an_axis_of_size_one_reads_its_only_voxel_or_the_padding(size, layout, p
 
 
 @everywhere
-def test_nan_and_infinity(backend, layout, draw, with_gradients):
+@pytest.mark.parametrize("mask", [None, torch.ones(1, 1, 3, 4, 5)], ids=["no mask", "mask"])
+def test_nan_and_infinity(backend, layout, mask, draw, with_gradients):
     volume, flow = draw((1, 2, 3, 4, 5), torch.float32, layout), torch.zeros(1, 3, 3, 4, 5)
     flow[0, 1, 0, 0, 0] = math.nan
     flow[0, 0, 1, 1, 1] = math.inf
@@ -125,7 +126,7 @@ def test_nan_and_infinity(backend, layout, draw, with_gradients):
     for padding in PADDINGS:
         with use_backend(backend):
             out, volume_gradient, flow_gradient = with_gradients(
-                lambda volume, flow, padding=padding: warp3d(volume, flow, padding=padding), volume, flow
+                lambda volume, flow, padding=padding: warp3d(volume, flow, mask, padding=padding), volume, flow
             )
         assert out.isfinite().all()
         assert volume_gradient.isfinite().all()
