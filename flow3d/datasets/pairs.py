@@ -105,5 +105,3 @@ def make_pair(seed: int, size: int = 64, cross: bool = False) -> Pair:
         labels=target.labels,
         yaw_difference=float(yaw),
     )
-
-

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from flow3d_kernels import warp3d
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from flow3d_kernels import warp3d
 
 from ..datasets import Pair, make_pair
 from ..morphable import PARTS, Coefficients, Person, exact_flow, talking_head
@@ -147,7 +148,10 @@ def main() -> None:
         lines += [f"## {title.capitalize()}", "", "| what | value |", "|---|---|"]
         lines += [f"| {name} | {value:.4g} |" for name, value in table.items()] + [""]
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, text in (("ground_truth.json", json.dumps(tables, indent=1) + "\n"), ("ground_truth.md", "\n".join(lines))):
+    for name, text in (
+        ("ground_truth.json", json.dumps(tables, indent=1) + "\n"),
+        ("ground_truth.md", "\n".join(lines)),
+    ):
         temporary = options.out / f"{name}.part"
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, options.out / name)

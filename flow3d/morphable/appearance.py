@@ -1,9 +1,11 @@
 """How a person looks beyond shape: skin, eyes, hair, clothes, light and background, drawn from a seed."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from .head.hair import STYLES
@@ -13,12 +15,16 @@ _HAIR = ("#1a1513", "#2b1d15", "#43291a", "#5e3b22", "#84562f", "#b48549", "#d9b
 _IRIS = ("#4a2f1b", "#63401f", "#8a6230", "#5d7340", "#4d7f7a", "#4f7ea8", "#7d95a8", "#3b2a20")
 _CLOTH = ("#23374f", "#7b2d3b", "#2e5a4a", "#c7b79a", "#3b3b42", "#d9d6cf", "#4c3a66", "#a8582f", "#6e8bab", "#8a8f45")
 BACKGROUNDS = ("bricks", "bookshelf", "tiles", "plaid", "bokeh", "studio", "foliage", "window")
+CLOTHS = ("plain", "stripes", "checks", "knit", "shirt")
 
 
-def linear(colour: str) -> Tensor:
+def linear(colour: str) -> Float[Tensor, " 3"]:
     """Linear RGB (3,) of an sRGB colour such as ``#d69a72``."""
-    value = torch.tensor([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255.0
-    return value**2.2
+    return (torch.tensor(_channels(colour)) / 255.0) ** 2.2
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,14 @@ class Light:
 
 @dataclass(frozen=True)
 class Appearance:
-    """Everything about a person that is not in the 80 identity coefficients. Colours are sRGB hex."""
+    """Everything about a person that is not in the 80 identity coefficients.
+
+    Colours are sRGB such as ``#d69a72``; strengths run from 0 to 1. ``hair`` names one of
+    :data:`flow3d.morphable.HAIR_STYLES` or is None, ``cloth`` one of ``CLOTHS``.
+
+    Raises:
+        ValueError: an unknown hair style, cloth, background or colour.
+    """
 
     skin: str = "#e3ae88"
     blush: float = 0.5
@@ -55,18 +68,23 @@ class Appearance:
     background_seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.hair is not None and self.hair not in STYLES:
-            raise ValueError(f"hair: expected one of {', '.join(STYLES)} or None, got {self.hair!r}")
-        if self.background not in BACKGROUNDS:
-            raise ValueError(f"background: expected one of {', '.join(BACKGROUNDS)}, got {self.background!r}")
+        known = {"hair": (*STYLES, None), "cloth": CLOTHS, "background": BACKGROUNDS}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name}: expected one of {', '.join(map(str, values))}, got {getattr(self, name)!r}")
+        for name in ("skin", "iris", "hair_colour", "cloth_colours"):
+            value = getattr(self, name)
+            for colour in (value,) if isinstance(value, str) else value:
+                if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+                    raise ValueError(f"{name}: expected an sRGB colour such as '#d69a72', got {colour!r}")
 
 
 def _jitter(rng: np.random.Generator, colour: str, amount: float) -> str:
-    value = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) * np.exp(rng.normal(0, amount, 3))
+    value = np.array(_channels(colour)) * np.exp(rng.normal(0, amount, 3))
     return "#" + "".join(f"{int(np.clip(v, 0, 255)):02x}" for v in value)
 
 
-def random_alpha(rng: np.random.Generator, count: int = 80) -> Tensor:
+def random_alpha(rng: np.random.Generator, count: int = 80) -> Float[Tensor, " count"]:
     """Identity coefficients (80,): normal, cut at 1.8, and drawn in when many are large at once.
 
     No single field and no sum of fields can then make a grotesque face.
@@ -83,7 +101,7 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
     hair_pool = _HAIR[:3] + _HAIR[8:9] if dark else _HAIR
     style = None if rng.random() < 0.07 else str(rng.choice(list(STYLES)))
     azimuth, elevation = rng.uniform(-1.0, 1.0), rng.uniform(0.15, 0.85)
-    direction = (np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation))
+    x, z = np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation)
     bearded = rng.random() < 0.30
     colours = rng.permutation(len(_CLOTH))[:2]
     return Appearance(
@@ -98,10 +116,10 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         hair_colour=_jitter(rng, str(rng.choice(hair_pool)), 0.03),
         hair_volume=float(rng.uniform(0.85, 1.10)),
         hair_seed=int(rng.integers(1 << 30)),
-        cloth=str(rng.choice(["plain", "stripes", "checks", "knit", "shirt"])),
+        cloth=str(rng.choice(CLOTHS)),
         cloth_colours=(_jitter(rng, _CLOTH[colours[0]], 0.05), _jitter(rng, _CLOTH[colours[1]], 0.05)),
         light=Light(
-            direction=tuple(float(v) for v in direction),
+            direction=(float(x), float(np.sin(elevation)), float(z)),
             key=float(rng.uniform(1.1, 1.8)),
             warmth=float(rng.uniform(-0.7, 1.0)),
             sky=float(rng.uniform(0.50, 0.85)),

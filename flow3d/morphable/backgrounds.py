@@ -16,7 +16,8 @@ _SIDE = 256  # painted once at this size, then reduced: the same scene at every 
 def _palette(rng: np.random.Generator, count: int) -> Image:
     """Muted colours around one hue."""
     hue = rng.uniform(0, 180)
-    hsv = np.stack([(hue + rng.normal(0, 14, count)) % 180, rng.uniform(25, 130, count), rng.uniform(50, 215, count)], -1)
+    hues = (hue + rng.normal(0, 14, count)) % 180
+    hsv = np.stack([hues, rng.uniform(25, 130, count), rng.uniform(50, 215, count)], -1)
     return cv2.cvtColor(hsv[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0] / 255.0
 
 
@@ -37,7 +38,7 @@ def _bricks(rng: np.random.Generator, x: Image, y: Image) -> Image:
 
 def _bookshelf(rng: np.random.Generator, x: Image, y: Image) -> Image:
     colours, shelves = _palette(rng, 48), rng.integers(3, 6)
-    colours = np.concatenate([colours, _palette(rng, 48)])
+    colours = np.concatenate([colours, _palette(rng, 48)])  # of two hues
     image = np.zeros((_SIDE, _SIDE, 3)) + 0.12
     for shelf in range(shelves):
         top, bottom = shelf * _SIDE // shelves, (shelf + 1) * _SIDE // shelves
@@ -92,13 +93,13 @@ def _studio(rng: np.random.Generator, x: Image, y: Image) -> Image:
 
 
 def _foliage(rng: np.random.Generator, x: Image, y: Image) -> Image:
-    image = np.zeros((_SIDE, _SIDE, 3)) + np.array([0.10, 0.16, 0.08])
-    canvas = np.ascontiguousarray(image.astype(np.float32))
+    canvas = np.tile(np.array([0.10, 0.16, 0.08], dtype=np.float32), (_SIDE, _SIDE, 1))
     for k in range(520):
-        green = np.array([rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.7), rng.uniform(0.05, 0.3)]) * (0.4 + 0.6 * k / 520)
+        green = np.array([rng.uniform(0.1, 0.45), rng.uniform(0.3, 0.7), rng.uniform(0.05, 0.3)])
+        colour = (green * (0.4 + 0.6 * k / 520)).tolist()
         centre = tuple(int(v) for v in rng.integers(0, _SIDE, 2))
         axes = (int(rng.integers(6, 16)), int(rng.integers(2, 6)))
-        cv2.ellipse(canvas, centre, axes, float(rng.uniform(0, 180)), 0, 360, [float(g) for g in green], -1, cv2.LINE_AA)
+        cv2.ellipse(canvas, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
     return canvas.astype(float)
 
 
@@ -123,7 +124,11 @@ assert tuple(_PAINTERS) == BACKGROUNDS
 
 
 def paint_background(kind: str, seed: int, size: int) -> Float[Tensor, "3 H W"]:
-    """Return a background in [-1, 1] of ``size`` x ``size`` pixels; the same scene at every size."""
+    """Return a background in [-1, 1] of ``size`` x ``size`` pixels; the same scene at every size.
+
+    Raises:
+        ValueError: ``kind`` is not one of :data:`flow3d.morphable.BACKGROUNDS`.
+    """
     if kind not in _PAINTERS:
         raise ValueError(f"kind: expected one of {', '.join(BACKGROUNDS)}, got {kind!r}")
     rng = np.random.default_rng(seed)

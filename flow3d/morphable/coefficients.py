@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
-import os
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .checks import check_integer
+from .coefficient_files import PathLike, read_json, read_npz, write_json, write_npz
 from .head.expressions import EXPRESSIONS
 
 COUNT = 73
@@ -25,11 +21,12 @@ NAMES = (
     *(f"expression_{k}" for k in range(len(EXPRESSIONS), 64)),
     *("pitch", "yaw", "roll", "translation_x", "translation_y", "translation_z", "crop_scale", "crop_x", "crop_y"),
 )
-_NEUTRAL = {"crop_scale": 1.0}
 
 
 def index(name: str) -> int:
     """Column of the coefficient called ``name``; an unknown name raises ValueError with the nearest known one."""
+    if not isinstance(name, str):
+        raise TypeError(f"coefficient: expected a name, got {name!r} of type {type(name).__name__}")
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)
         raise ValueError(f"coefficient: expected one of the 73 names, got {name!r}; the nearest is {near[0]!r}")
@@ -40,11 +37,12 @@ def check(values: Tensor, argument: str, *, frames: bool = True) -> Tensor:
     """Return ``values`` as a finite float32 CPU tensor (N, 73), or (73,) where ``frames`` is False.
 
     Raises:
-        TypeError: not a tensor of numbers.
+        TypeError: not a tensor of floating-point numbers.
         ValueError: another shape, no frames, or not finite; the message starts with ``argument``.
     """
-    if not isinstance(values, torch.Tensor):
-        raise TypeError(f"{argument}: expected a tensor of {COUNT} coefficients, got {type(values).__name__}")
+    if not isinstance(values, torch.Tensor) or not values.is_floating_point():
+        got = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
+        raise TypeError(f"{argument}: expected a tensor of {COUNT} floating-point coefficients, got {got}")
     rank, text = (2, f"(N, {COUNT})") if frames else (1, f"({COUNT},)")
     if values.ndim != rank or values.shape[-1] != COUNT:
         raise ValueError(f"{argument}: expected shape {text}, got {tuple(values.shape)}")
@@ -56,7 +54,7 @@ def check(values: Tensor, argument: str, *, frames: bool = True) -> Tensor:
     return values.detach().to("cpu", torch.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coefficients:
     """A sequence of N frames of 73 coefficients p = {beta, R, tau, c} (paper, section 3.1).
 
@@ -83,9 +81,7 @@ class Coefficients:
     @classmethod
     def neutral(cls, frames: int = 1) -> Coefficients:
         """The rest pose: all zero but the crop's scale, which is one."""
-        if frames < 1:
-            raise ValueError(f"frames: expected at least 1, got {frames}")
-        return cls(torch.zeros(frames, COUNT)).replace(**_NEUTRAL)
+        return cls(torch.zeros(check_integer(frames, "frames", 1), COUNT)).replace(crop_scale=1.0)
 
     @property
     def expression(self) -> Float[Tensor, "N 64"]:
@@ -108,14 +104,21 @@ class Coefficients:
         return self.values[:, CROP]
 
     def replace(self, **named: float | Tensor) -> Coefficients:
-        """Return a copy in which each named coefficient is a number, or a tensor of N numbers."""
+        """Return a copy in which each named coefficient is a number, or a tensor of N numbers.
+
+        Raises:
+            ValueError: an unknown name (the message suggests the nearest), another shape, or not finite.
+        """
         values = self.values.clone()
         for name, value in named.items():
-            values[:, index(name)] = torch.as_tensor(value, dtype=torch.float32)
+            track = torch.as_tensor(value, dtype=torch.float32)
+            if track.ndim and track.shape != (len(self),):
+                raise ValueError(f"{name}: expected a number or {len(self)} of them, got shape {tuple(track.shape)}")
+            values[:, index(name)] = track
         return Coefficients(values)
 
     def frame(self, number: int) -> Float[Tensor, " 73"]:
-        """The coefficients of one frame."""
+        """The coefficients of one frame; negative numbers count from the end."""
         if not -len(self) <= number < len(self):
             raise ValueError(f"number: expected a frame from 0 to {len(self) - 1}, got {number}")
         return self.values[number]
@@ -124,67 +127,50 @@ class Coefficients:
         """Windows of all frames; see :func:`windows`."""
         return windows(self, radius, causal)
 
-    def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the coefficients that are not zero, by name, one object per frame."""
-        frames = [
-            {n: round(float(v), 6) for n, v in zip(NAMES, row, strict=True) if v != _NEUTRAL.get(n, 0.0)}
-            for row in self.values
-        ]
-        _write(path, json.dumps({"frames": frames}, indent=1).encode())
+    def to_json(self, path: PathLike) -> None:
+        """Write the coefficients that are not neutral, by name, one object per frame; nothing is rounded."""
+        write_json(path, self.values.numpy(), dict(zip(NAMES, Coefficients.neutral().frame(0).tolist(), strict=True)))
 
     @classmethod
-    def from_json(cls, path: str | os.PathLike[str]) -> Coefficients:
-        """Read what :meth:`to_json` wrote (or a person: names that are left out are neutral)."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"path: expected a JSON file, got {os.fspath(path)!r} ({error})") from error
-        frames = content.get("frames") if isinstance(content, Mapping) else None
-        if not isinstance(frames, list) or not frames:
-            raise ValueError(f"path: expected an object with a list 'frames' in {os.fspath(path)!r}")
-        values = cls.neutral(len(frames)).values.clone()
-        for row, named in zip(values, frames, strict=True):
-            for name, value in named.items():
-                row[index(name)] = float(value)
-        return cls(values)
+    def from_json(cls, path: PathLike) -> Coefficients:
+        """Read what :meth:`to_json` wrote (or a person: names that are left out are neutral).
 
-    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: another content, an unknown name, or a number that is not finite.
+        """
+        frames = [cls.neutral().replace(**named) for named in read_json(path)]
+        return cls(torch.cat([frame.values for frame in frames]))
+
+    def to_npz(self, path: PathLike) -> None:
         """Write ``values`` and ``names`` as a compressed npz."""
-        import io
-
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, values=self.values.numpy(), names=np.array(NAMES))
-        _write(path, buffer.getvalue())
+        write_npz(path, self.values.numpy(), NAMES)
 
     @classmethod
-    def from_npz(cls, path: str | os.PathLike[str]) -> Coefficients:
-        """Read what :meth:`to_npz` wrote; columns are matched by name."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                values, names = file["values"], [str(n) for n in file["names"]]
-        except (ValueError, KeyError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"path: expected an npz of coefficients, got {os.fspath(path)!r} ({error})") from error
-        if values.ndim != 2 or values.shape[1] != len(names):
-            raise ValueError(f"path: expected values (N, {len(names)}) in {os.fspath(path)!r}, got {values.shape}")
-        result = cls.neutral(max(1, len(values))).values.clone()
-        for name, column in zip(names, values.T, strict=True):
-            result[:, index(name)] = torch.as_tensor(column.astype(np.float32))
-        return cls(result)
+    def from_npz(cls, path: PathLike) -> Coefficients:
+        """Read what :meth:`to_npz` wrote; columns are matched by name, missing ones are neutral.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: another content, an unknown name, or a number that is not finite.
+        """
+        columns = read_npz(path)
+        frames = len(next(iter(columns.values())))
+        return cls.neutral(frames).replace(**{name: torch.from_numpy(column) for name, column in columns.items()})
 
 
-def _write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write beside the target, then rename: a reader never meets half a file."""
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def one_frame(coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor, " 73"]:
+    """Return the 73 numbers of a single frame.
+
+    Raises:
+        TypeError: neither Coefficients nor a tensor of floating-point numbers.
+        ValueError: several frames, another length, or not finite.
+    """
+    if not isinstance(coefficients, Coefficients):
+        return check(coefficients, "coefficients", frames=False)
+    if len(coefficients) != 1:
+        raise ValueError(f"coefficients: expected one frame, got {len(coefficients)}; choose one by .frame(number)")
+    return coefficients.values[0]
 
 
 def windows(
@@ -201,13 +187,11 @@ def windows(
         (N, 73, T); ``[..., radius]`` is the frame itself.
 
     Raises:
+        TypeError: ``radius`` is not an integer.
         ValueError: no frame, a wrong number of coefficients, NaN, or a negative radius.
     """
     values = coefficients.values if isinstance(coefficients, Coefficients) else check(coefficients, "coefficients")
-    if isinstance(radius, bool) or not isinstance(radius, int):
-        raise TypeError(f"radius: expected an integer, got {type(radius).__name__}")
-    if radius < 0:
-        raise ValueError(f"radius: expected 0 or more, got {radius}")
+    radius = check_integer(radius, "radius", 0)
     offsets = torch.arange(-radius, radius + 1)
     if causal:
         offsets = offsets.clamp(max=0)

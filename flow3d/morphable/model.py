@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .coefficients import Coefficients, check
+from .coefficients import EXPRESSION, ROTATION, TRANSLATION, Coefficients, one_frame
 
 # shares of (pitch, yaw, roll) that the shoulders take of the head's rotation
 TORSO_SHARE = (0.10, 0.22, 0.15)
@@ -30,7 +30,7 @@ def rotation_matrix(angles: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
 
 @dataclass(frozen=True, eq=False)
 class MorphableModel:
-    """S = mean + alpha B_id + beta B_exp (Eq. 1), with the surface that carries it.
+    """S = mean + alpha B_id + beta B_exp (paper, section 3.1, Eq. 1), with the surface that carries it.
 
     Vertices are in head half-heights: x right, y down, z away from the camera, origin in the middle of the head.
     Faces run clockwise as seen from outside. ``follow`` is the share of the head's rotation a vertex takes
@@ -58,12 +58,16 @@ class MorphableModel:
     def shape(
         self, alpha: Float[Tensor, " I"] | None = None, beta: Float[Tensor, " E"] | None = None
     ) -> Float[Tensor, "V 3"]:
-        """Eq. 1. ``alpha`` (80,) is the identity, ``beta`` (64,) the expression; None means zero.
+        """Return the vertices (V, 3) of Eq. 1, in head half-heights.
+
+        Args:
+            alpha: identity coefficients (80,), normally distributed; None means zero, the mean head.
+            beta: expression coefficients (64,), 1 being a full expression; None means zero, the neutral face.
 
         Raises:
             ValueError: a wrong number of coefficients, or NaN.
         """
-        points = self.mean
+        points = self.mean.clone()
         for name, value, basis in (("alpha", alpha, self.identity_basis), ("beta", beta, self.expression_basis)):
             if value is None:
                 continue
@@ -77,7 +81,13 @@ class MorphableModel:
     def pose(
         self, points: Float[Tensor, "V 3"], rotation: Float[Tensor, " 3"], translation: Float[Tensor, " 3"]
     ) -> Float[Tensor, "V 3"]:
-        """Turn the head about the top of its spine, the shoulders less, and move both."""
+        """Turn the head about the top of its spine, the shoulders less, and move both.
+
+        Args:
+            points: vertices of the neutral pose.
+            rotation: pitch, yaw, roll in radians; see :func:`rotation_matrix`.
+            translation: right, down, away in head half-heights.
+        """
         pivot = points.new_tensor(PIVOT)
         arm = points - pivot
         head = arm @ rotation_matrix(rotation).T
@@ -87,12 +97,17 @@ class MorphableModel:
     def posed(
         self, coefficients: Coefficients | Float[Tensor, " 73"], base: Float[Tensor, "V 3"] | None = None
     ) -> Float[Tensor, "V 3"]:
-        """Vertices for one frame of coefficients on the neutral shape ``base`` (an identity; default the mean)."""
-        p = coefficients if isinstance(coefficients, Coefficients) else Coefficients(check(coefficients, "coefficients", frames=False)[None])
-        if len(p) != 1:
-            raise ValueError(f"coefficients: expected one frame, got {len(p)}")
+        """Vertices (V, 3) of one frame on the neutral shape ``base`` (an identity's; the mean head's by default).
+
+        The expression is added (Eq. 1), then the rotation turns and the translation moves the result.
+
+        Raises:
+            TypeError: ``coefficients`` is neither Coefficients nor a tensor of floating-point numbers.
+            ValueError: another number of coefficients or of frames, or NaN.
+        """
+        row = one_frame(coefficients)
         neutral = self.mean if base is None else base
         moving = self._moving
         moved = neutral.clone()
-        moved[: len(moving[0])] += (p.expression[0] @ moving.flatten(1)).view_as(moving[0])
-        return self.pose(moved, p.rotation[0], p.translation[0])
+        moved[: len(moving[0])] += (row[EXPRESSION] @ moving.flatten(1)).view_as(moving[0])
+        return self.pose(moved, row[ROTATION], row[TRANSLATION])

@@ -62,7 +62,7 @@ def talking_head(frames: int, seed: int) -> Coefficients:
     named["roll"] = 0.11 * w(0.30)
     named["translation_x"], named["translation_y"] = 0.07 * w(0.2), 0.04 * w(0.2)
     named["translation_z"] = 0.18 * w(0.15)
-    named["crop_scale"] = 1 + rng.uniform(-0.04, 0.04) + 0.0 * yaw
+    named["crop_scale"] = np.full(frames, 1 + rng.uniform(-0.04, 0.04))
     named["crop_x"], named["crop_y"] = 3.0 * rng.normal() + 1.2 * w(0.2), 2.0 * rng.normal() + 1.0 * w(0.2)
 
     speaking = _step(-0.5, 0.2, w(0.5))
@@ -84,8 +84,8 @@ def talking_head(frames: int, seed: int) -> Coefficients:
     named["gaze_x"], named["gaze_y"] = np.clip(0.75 * w(0.5), -1, 1), np.clip(0.5 * w(0.4), -1, 1)
     named["upper_lip_up"] = np.clip(0.5 * w(1.8), 0, 1) * speaking
     named["lower_lip_down"] = np.clip(0.6 * w(1.8), 0, 1) * speaking
-    for name, scale in (("cheek_puff", 0.5), ("sneer", 0.5), ("mouth_stretch", 0.5), ("lip_press", 0.5), ("chin_raise", 0.5)):
-        named[name] = np.clip(scale * (w(0.4) - 0.4), 0, 1)
+    for name in ("cheek_puff", "sneer", "mouth_stretch", "lip_press", "chin_raise"):
+        named[name] = np.clip(0.5 * (w(0.4) - 0.4), 0, 1)
     for name in ("jaw_side", "mouth_side"):
         named[name] = 0.35 * w(0.5)
     side = np.clip(w(0.3) - 0.4, 0, 1) * (1 - np.clip(smile, 0, 1))

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """What the pixels see. Where ``face`` is -1 nothing is seen, ``weights`` are 0 and ``depth`` is infinite."""
 
@@ -40,7 +40,7 @@ def rasterise(
     height, width = (size, size) if isinstance(size, int) else size
     x, y = screen.unbind(1)
     a, b, c = faces.unbind(1)
-    xs, ys = [torch.stack([v.index_select(0, k) for k in (a, b, c)]) for v in (x, y)]  # (3, F)
+    xs, ys = (torch.stack([v.index_select(0, k) for k in (a, b, c)]) for v in (x, y))  # (3, F)
     area = (xs[1] - xs[0]) * (ys[2] - ys[0]) - (ys[1] - ys[0]) * (xs[2] - xs[0])
     left, right = xs.amin(0).ceil().clamp_min(0), xs.amax(0).floor().clamp_max(width - 1)
     top, bottom = ys.amin(0).ceil().clamp_min(0), ys.amax(0).floor().clamp_max(height - 1)

@@ -1,12 +1,10 @@
-"""A person in front of a background, rendered for any coefficients: image, matte, labels, depth and surface points."""
+"""A person in front of a background, rendered for any coefficients."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,29 +12,21 @@ from . import materials
 from .appearance import Appearance, random_alpha, random_appearance
 from .backgrounds import paint_background
 from .camera import Camera
-from .coefficients import Coefficients, check
+from .checks import check_integer, check_size
+from .coefficients import CROP, Coefficients, one_frame
+from .frame import PARTS, Frame
 from .head.hair import STYLES, style_hair
 from .head.parts import MATERIAL
-from .head.parts import MATERIALS as MATERIAL_NAMES
 from .head.procedural import ProceduralHead
 from .rasteriser import Surface, rasterise, vertex_normals
 from .shading import develop, illuminate
 
-# What a pixel shows. "eyes" are the eyeballs and the lids that cover them; "mouth" is the lips and what they open on.
-PARTS = {"background": 0, "skin": 1, "eyes": 2, "mouth": 3, "hair": 4, "clothing": 5, "brows": 6, "neck": 7}
 _PART_OF = dict(
     skin="skin", eyeball="eyes", rim="eyes", bag="mouth", teeth="mouth", tongue="mouth", hair="hair", ear="skin",
     neck="neck", cloth="clothing",
 )  # fmt: skip
+_SOFT = ("skin", "ear", "neck")  # light bleeds through them
 _UPRIGHT = torch.tensor([1.0, -1.0, -1.0])
-_SIZES = tuple(2**k for k in range(4, 12))
-
-
-def check_size(size: int, argument: str = "size") -> int:
-    """Return ``size`` if it is a power of two from 16 to 2048, else raise ValueError naming ``argument``."""
-    if isinstance(size, bool) or not isinstance(size, int) or size not in _SIZES:
-        raise ValueError(f"{argument}: expected a power of two from 16 to 2048, got {size!r}")
-    return size
 
 
 def _kernel(supersample: int) -> Tensor:
@@ -48,36 +38,6 @@ def _kernel(supersample: int) -> Tensor:
     return torch.outer(line, line)[None, None]
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One rendered frame.
-
-    Attributes:
-        image: (3,H,W) in [-1, 1], on the background.
-        foreground: (3,H,W), the person alone; -1 where nothing of them is seen.
-        alpha: (1,H,W) in [0, 1], soft at edges.
-        labels: (1,H,W) integers of :data:`PARTS`, at pixel centres.
-        depth: (1,H,W) distance behind the head's centre plane in head half-heights, infinite on the background.
-        surface: triangle and barycentric weights at every pixel centre.
-        screen: (V,2) pixel positions of all vertices; ``vertex_depth`` (V,) their distances from the camera.
-    """
-
-    image: Float[Tensor, "3 H W"]
-    foreground: Float[Tensor, "3 H W"]
-    alpha: Float[Tensor, "1 H W"]
-    labels: Int[Tensor, "1 H W"]
-    depth: Float[Tensor, "1 H W"]
-    surface: Surface
-    screen: Float[Tensor, "V 2"]
-    vertex_depth: Float[Tensor, " V"]
-    person: Person
-
-    @property
-    def size(self) -> int:
-        """Side of the image in pixels."""
-        return self.image.shape[-1]
-
-
 class Person:
     """One identity: shape, look and background, ready to be rendered.
 
@@ -86,6 +46,10 @@ class Person:
         look: skin, hair, clothes, light, background.
         head: the morphable model; detail 1 by default.
         camera: the camera; the tight talking-head crop by default.
+        without: materials to leave out, such as "cloth".
+
+    Raises:
+        ValueError: ``alpha`` of another length or not finite, or an unknown material.
     """
 
     def __init__(
@@ -94,44 +58,63 @@ class Person:
         look: Appearance | None = None,
         head: ProceduralHead | None = None,
         camera: Camera | None = None,
+        *,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.head, self.look, self.camera = head or ProceduralHead(), look or Appearance(), camera or Camera()
+        for name in without:
+            if name not in MATERIAL:
+                raise ValueError(f"without: expected materials among {', '.join(MATERIAL)}, got {name!r}")
         self.alpha = torch.zeros(len(self.head.identity_basis)) if alpha is None else alpha
-        model, count = self.head, len(self.head.mean)
-        base, shade, hair = model.shape(self.alpha), torch.full((count,), 0.5), torch.zeros(count, dtype=torch.bool)
-        if self.look.hair is not None:
-            span = model.slices["hair"]
-            offset, covered, tint = style_hair(STYLES[self.look.hair], self.look.hair_volume, self.look.hair_seed)
-            base[span] += torch.as_tensor(offset, dtype=torch.float32) * _UPRIGHT
-            hair[span], shade[span] = torch.as_tensor(covered), torch.as_tensor(tint, dtype=torch.float32)
-        of_hair = model.material == MATERIAL["hair"]
-        keep = ~of_hair | hair[model.faces].any(1)
-        if self.look.hair is not None and STYLES[self.look.hair].ears_covered:
-            keep &= model.material != MATERIAL["ear"]
-        self.base = base
-        self.faces, self.material = model.faces[keep], model.material[keep]
-        self.double_sided = of_hair[keep] | (self.material == MATERIAL["cloth"])
-        canonical = model.mean * _UPRIGHT
-        self._table = torch.cat([canonical, model.local, shade[:, None]], 1)  # (V, 6)
-        lookup = torch.tensor([PARTS[_PART_OF[name]] for name in MATERIAL_NAMES])
-        self._part = lookup[self.material]
-        self._soft = torch.tensor([1.0 if n in ("skin", "ear", "neck") else 0.0 for n in MATERIAL_NAMES])
+        self.base = self.head.shape(self.alpha)
+        shade, hair = self._dress()
+        keep = self._seen(hair, without)
+        self.faces, self.material = self.head.faces[keep], self.head.material[keep]
+        self.double_sided = (self.material == MATERIAL["hair"]) | (self.material == MATERIAL["cloth"])
+        canonical = self.head.mean * _UPRIGHT
+        self._table = torch.cat([canonical, self.head.local, shade[:, None]], 1)  # (V, 6)
+        self._part = torch.tensor([PARTS[_PART_OF[name]] for name in MATERIAL])[self.material]
+        self._soft = torch.tensor([float(name in _SOFT) for name in MATERIAL])
         self._backgrounds: dict[int, Tensor] = {}
+
+    def _dress(self) -> tuple[Float[Tensor, " V"], Bool[Tensor, " V"]]:
+        """Style the hair of ``base``; return the locks' light and dark, and which vertices are hair."""
+        shade, hair = torch.full((len(self.base),), 0.5), torch.zeros(len(self.base), dtype=torch.bool)
+        if self.look.hair is not None:
+            span = self.head.slices["hair"]
+            offset, covered, tint = style_hair(STYLES[self.look.hair], self.look.hair_volume, self.look.hair_seed)
+            self.base[span] += torch.as_tensor(offset, dtype=torch.float32) * _UPRIGHT
+            hair[span], shade[span] = torch.as_tensor(covered), torch.as_tensor(tint, dtype=torch.float32)
+        return shade, hair
+
+    def _seen(self, hair: Bool[Tensor, " V"], without: tuple[str, ...]) -> Bool[Tensor, " F"]:
+        """Faces to render: hair where it grows, ears where no hair covers them, nothing of ``without``."""
+        material = self.head.material
+        keep = (material != MATERIAL["hair"]) | hair[self.head.faces].any(1)
+        covered = self.look.hair is not None and STYLES[self.look.hair].ears_covered
+        for name in (*without, *(("ear",) if covered else ())):
+            keep &= material != MATERIAL[name]
+        return keep
 
     @classmethod
     def random(cls, seed: int, head: ProceduralHead | None = None, camera: Camera | None = None) -> Person:
-        """The person of a seed: the same person on every machine."""
-        rng = np.random.default_rng([seed, 1])
+        """The person of a seed; the same seed is the same person.
+
+        Raises:
+            TypeError: ``seed`` is not an integer.
+            ValueError: a negative seed.
+        """
+        rng = np.random.default_rng([check_integer(seed, "seed", 0), 1])
         return cls(random_alpha(rng), random_appearance(rng), head, camera)
 
     def background(self, size: int) -> Float[Tensor, "3 H W"]:
-        """The complete background, (3, size, size) in [-1, 1]."""
+        """The complete background, (3, size, size) in [-1, 1]; kept for the next frame, so do not write into it."""
         if size not in self._backgrounds:
             self._backgrounds[size] = paint_background(self.look.background, self.look.background_seed, size)
         return self._backgrounds[size]
 
     def vertices(self, coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor, "V 3"]:
-        """Posed vertices (Eq. 1, then rotation and translation)."""
+        """Posed vertices (V, 3) of one frame; see :meth:`MorphableModel.posed`."""
         return self.head.posed(coefficients, self.base)
 
     def render(
@@ -141,19 +124,19 @@ class Person:
 
         Args:
             coefficients: 73 numbers.
-            size: side of the image, a power of two.
+            size: side of the image in pixels, a power of two from 16 to 2048.
             supersample: samples per pixel and axis for colour and alpha; labels, depth and surface are never averaged.
 
         Raises:
-            ValueError: coefficients of another length or not finite, a size that is not a power of two.
+            TypeError: ``coefficients`` are no floating-point numbers, or ``size`` is not an integer.
+            ValueError: coefficients of another length, of several frames or not finite, another size or supersample.
         """
-        check_size(size)
+        size = check_size(size)
         if supersample not in (1, 2, 4):
             raise ValueError(f"supersample: expected 1, 2 or 4, got {supersample!r}")
-        values = coefficients.frame(0) if isinstance(coefficients, Coefficients) else coefficients
-        row = check(values, "coefficients", frames=False)
+        row = one_frame(coefficients)
         points = self.vertices(row)
-        screen, depth = self.camera.project(points, row[70:73], size)
+        screen, depth = self.camera.project(points, row[CROP], size)
         # samples 1/s apart from one edge of the frame to the other: the middle one of a pixel is its exact centre
         fine = screen * supersample + (supersample // 2)
         count = size * supersample + (supersample > 1)
@@ -168,6 +151,11 @@ class Person:
         labels = self._labels(surface)
         distance = (surface.depth - self.camera.distance)[None]
         return Frame(image, foreground, alpha, labels, distance, surface, screen, depth, self)
+
+    def shade(self, surface: Surface, coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor, "3 H W"]:
+        """Paint and light what ``surface`` sees at these coefficients: an image in [-1, 1], black beside the person."""
+        normals = vertex_normals(self.vertices(coefficients), self.faces, self.head.seams)
+        return self._paint(surface, normals)[0] * 2 - 1
 
     def _attributes(self, surface: Surface, table: Tensor) -> tuple[Tensor, Tensor]:
         """Faces of the pixels that see one (P,), and ``table`` (V, K) interpolated there (P, K)."""
@@ -188,7 +176,7 @@ class Person:
         material = self.material[face]
         normal = torch.where((self.double_sided[face] & (normal[:, 2] < 0))[:, None], -normal, normal)
         albedo, gloss, sharp = torch.zeros(len(face), 3), torch.zeros(len(face)), torch.ones(len(face))
-        for number, name in enumerate(MATERIAL_NAMES):
+        for number, name in enumerate(MATERIAL):
             chosen = (material == number).nonzero()[:, 0]
             if len(chosen):
                 paint = materials.MATERIALS[name](point[chosen], local[chosen], shade[chosen, 0], self.look)

@@ -15,7 +15,16 @@ def illuminate(
     soft: Float[Tensor, " P"],
     light: Light,
 ) -> Float[Tensor, "P 3"]:
-    """Return linear radiance for unit ``normal`` in the upright frame; ``soft`` is 1 where light bleeds through (skin)."""
+    """Return the linear radiance of P points.
+
+    Args:
+        albedo: linear RGB.
+        normal: unit normals in the upright frame (x right, y up, z near).
+        gloss: strength of the highlight.
+        sharpness: its exponent.
+        soft: 1 where light bleeds through (skin), else 0.
+        light: key, sky, ground and rim.
+    """
     key = torch.tensor(light.direction)
     warm = torch.tensor([1 + 0.10 * light.warmth, 1.0, 1 - 0.14 * light.warmth])
     facing = normal @ key
@@ -24,7 +33,8 @@ def illuminate(
     # light that has travelled under the skin comes out red, just where the key fades
     bleed = (0.16 * soft * torch.exp(-((facing / 0.28) ** 2)))[:, None] * torch.tensor([1.0, 0.22, 0.12])
     up = 0.5 + 0.5 * normal[:, 1:2]
-    ambient = light.ground * torch.tensor([1.0, 0.90, 0.80]) * (1 - up) + light.sky * torch.tensor([0.92, 0.98, 1.06]) * up
+    below, above = light.ground * torch.tensor([1.0, 0.90, 0.80]), light.sky * torch.tensor([0.92, 0.98, 1.06])
+    ambient = below * (1 - up) + above * up
     fill = (0.55 + 0.45 * normal[:, 2:3]).clamp_min(0)  # what faces the camera is lit by the room
     half = key + torch.tensor([0.0, 0.0, 1.0])
     half = half / half.norm()

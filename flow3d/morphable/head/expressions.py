@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .fields import EYE_X, EYE_Y, MOUTH_HALF_WIDTH, MOUTH_Y, Array, bump, smoothstep
+from .fields import EYE_X, EYE_Y, MOUTH_HALF_WIDTH, MOUTH_Y, Array, Mask, bump, smoothstep
 from .skin import eye_region
 
 EXPRESSIONS = (
@@ -22,7 +22,7 @@ def jaw_motion(points: Array) -> Array:
     return JAW_ANGLE * np.stack([np.zeros_like(arm[..., 0]), -arm[..., 2], 0.75 * arm[..., 1]], -1)
 
 
-def jaw_weight(points: Array, below: Array) -> Array:
+def jaw_weight(points: Array, below: Mask) -> Array:
     """How far a point of the skin follows the jaw; ``below`` is True below the lips' slit."""
     x, y, z = np.moveaxis(points, -1, 0)
     s2 = np.clip((x / MOUTH_HALF_WIDTH) ** 2, 0, 1)
@@ -35,13 +35,13 @@ def jaw_weight(points: Array, below: Array) -> Array:
     return (1 - deep) * lips * smoothstep(0.0, 0.35, z) + deep * jaw
 
 
-def skin_expressions(points: Array, above_eye: Array, above_mouth: Array, front: Array, opening: Array) -> Array:
+def skin_expressions(points: Array, above_eye: Mask, above_mouth: Mask, front: Array, opening: Array) -> Array:
     """Return (64, V, 3) displacements of skin ``points`` (V, 3) at the rest pose.
 
     ``above_eye`` and ``above_mouth`` tell the copies of the slits apart, ``front`` masks the face,
     ``opening`` (V, 3) is what an open lid adds to a closed one.
     """
-    x, y, z = points.T
+    x, y, _ = points.T
     field = np.zeros((COUNT, len(points), 3))
 
     def add(name: str, dx: Array | float = 0.0, dy: Array | float = 0.0, dz: Array | float = 0.0) -> None:
@@ -59,7 +59,8 @@ def skin_expressions(points: Array, above_eye: Array, above_mouth: Array, front:
     jaw = jaw_motion(points) * jaw_weight(points, ~above_mouth)[:, None]
     add("jaw_open", *jaw.T)
     for name, part in (("smile", 1.0), ("smile_right", right), ("smile_left", left)):
-        add(name, part * sign * 0.085 * corner, part * (0.095 * corner + 0.035 * cheek), part * (-0.055 * corner + 0.045 * cheek))
+        up, out = 0.095 * corner + 0.035 * cheek, -0.055 * corner + 0.045 * cheek
+        add(name, part * sign * 0.085 * corner, part * up, part * out)
         lower_lid = -0.22 * opening[:, 1] * ~above_eye
         add(name, 0.0, part * lower_lid, 0.0)
     add("frown", sign * 0.012 * corner, -0.095 * corner, -0.010 * corner)
@@ -75,19 +76,23 @@ def skin_expressions(points: Array, above_eye: Array, above_mouth: Array, front:
     add("blink_left", *(-opening * left[:, None]).T)
     add("wide_eyes", *(0.32 * opening).T)
     add("gaze_y", *(0.22 * opening * above_eye[:, None]).T)
-    add("upper_lip_up", 0.0, 0.062 * across2 * above_mouth * np.exp(-(np.clip(y - MOUTH_Y, 0, None) / 0.11) ** 2), 0.0)
-    add("lower_lip_down", 0.0, -0.068 * across2 * ~above_mouth * np.exp(-(np.clip(MOUTH_Y - y, 0, None) / 0.12) ** 2), 0.0)
+    over, under = np.clip(y - MOUTH_Y, 0, None), np.clip(MOUTH_Y - y, 0, None)
+    add("upper_lip_up", 0.0, 0.062 * across2 * above_mouth * np.exp(-((over / 0.11) ** 2)))
+    add("lower_lip_down", 0.0, -0.068 * across2 * ~above_mouth * np.exp(-((under / 0.12) ** 2)))
     puff = bump(x, y, (0.40, -0.47), (0.15, 0.14))
     add("cheek_puff", 0.150 * sign * puff, 0.0, 0.115 * puff)
     add("cheek_puff", 0.0, 0.0, 0.050 * bump(x, y, (0.0, MOUTH_Y), (0.24, 0.13)))
-    add("squint", 0.0, opening[:, 1] * np.where(above_eye, -0.25, -0.55), opening[:, 2] * np.where(above_eye, -0.25, -0.55))
-    add("squint", 0.0, 0.022 * bump(x, y, (0.33, -0.16), (0.13, 0.07)), 0.014 * bump(x, y, (0.33, -0.16), (0.13, 0.07)))
+    narrow, pouch = np.where(above_eye, -0.25, -0.55), bump(x, y, (0.33, -0.16), (0.13, 0.07))
+    add("squint", 0.0, opening[:, 1] * narrow, opening[:, 2] * narrow)
+    add("squint", 0.0, 0.022 * pouch, 0.014 * pouch)
     nose_side = bump(x, y, (0.115, -0.34), (0.07, 0.08))
-    add("sneer", 0.0, 0.040 * nose_side + 0.030 * bump(x, y, (0.11, -0.49), (0.08, 0.05)) * above_mouth, 0.012 * nose_side)
+    lip_side = 0.030 * bump(x, y, (0.11, -0.49), (0.08, 0.05)) * above_mouth
+    add("sneer", 0.0, 0.040 * nose_side + lip_side, 0.012 * nose_side)
     add("jaw_side", 0.085 * jaw_weight(points, ~above_mouth), 0.0, 0.0)
     add("mouth_stretch", sign * 0.085 * corner, -0.035 * corner, -0.045 * corner)
     add("lip_press", 0.0, 0.30 * (MOUTH_Y - y) * across2 * near_lip, -0.022 * across2 * near_lip)
-    add("chin_raise", 0.0, 0.060 * bump(x, y, (0.0, -0.82), (0.16, 0.10)) + 0.030 * across2 * near_lip, 0.012 * across2 * near_lip)
+    chin = 0.060 * bump(x, y, (0.0, -0.82), (0.16, 0.10))
+    add("chin_raise", 0.0, chin + 0.030 * across2 * near_lip, 0.012 * across2 * near_lip)
     add("mouth_side", 0.085 * bump(x, y, (0.0, MOUTH_Y), (0.22, 0.13)), 0.0, 0.0)
 
     rng = np.random.default_rng(64)  # the bases are constants of the model

@@ -4,10 +4,14 @@ Only the folder ``head`` uses this upright frame; everything it hands out is tur
 x right, y down, z away.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Index = NDArray[np.int64]
 
 MOUTH_Y = -0.57  # the latitude of the lips' slit
 EYE_Y = 0.03  # the latitude of the lids' slit
@@ -18,18 +22,17 @@ EYE_RADIUS = 0.185
 EYE_Z = 0.552  # depth of the eyeball's centre
 
 
-def smoothstep(low: float, high: float, value: ArrayLike) -> Array:
+def smoothstep(low: Array | float, high: Array | float, value: Array) -> Array:
     """Return 0 below ``low``, 1 above ``high`` and a cubic in between."""
-    t = np.clip((np.asarray(value, dtype=float) - low) / (high - low), 0.0, 1.0)
+    t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-def bump(x: ArrayLike, y: ArrayLike, centre: tuple[float, float], size: tuple[float, float]) -> Array:
+def bump(x: Array, y: Array, centre: tuple[float, float], size: tuple[float, float]) -> Array:
     """Return a Gaussian in (x, y) plus its mirror image when it is off the middle line.
 
     Mirrored Gaussians stay smooth across x = 0, where a field of ``abs(x)`` would leave a crease.
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     (cx, cy), (sx, sy) = centre, size
     tall = np.exp(-0.5 * ((y - cy) / sy) ** 2)
     wide = np.exp(-0.5 * ((x - cx) / sx) ** 2)
@@ -38,14 +41,10 @@ def bump(x: ArrayLike, y: ArrayLike, centre: tuple[float, float], size: tuple[fl
     return wide * tall
 
 
-def profile(y: ArrayLike, knots: ArrayLike, values: ArrayLike) -> Array:
-    """Interpolate ``values`` at ``knots`` by a monotone cubic, so that a silhouette has no kinks."""
-    from numpy import interp
-
-    y, knots, values = np.asarray(y, dtype=float), np.asarray(knots, dtype=float), np.asarray(values, dtype=float)
+def profile(y: Array, knots: Sequence[float], values: Sequence[float]) -> Array:
+    """Join ``values`` at ``knots`` by straight lines and round them off, so that a silhouette has no kinks."""
     fine = np.linspace(knots[0], knots[-1], 400)
-    rough = interp(fine, knots, values)
     kernel = np.hanning(41)
-    padded = np.pad(rough, 20, mode="edge")
+    padded = np.pad(np.interp(fine, knots, values), 20, mode="edge")
     smooth = np.convolve(padded, kernel / kernel.sum(), mode="valid")
-    return interp(y, fine, smooth)
+    return np.interp(y, fine, smooth)

@@ -1,12 +1,12 @@
 """Hair: a shell over the skull that dips under the skin at the hairline, with curtains for the long styles."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .fields import Array, smoothstep
-from .parts import Index, grid_faces
+from .fields import Array, Index, Mask, smoothstep
+from .parts import grid_faces
 from .skin import skull
 
 ROWS, COLUMNS = 36, 72
@@ -35,21 +35,27 @@ class HairStyle:
 
 
 _SHORT = (0.56, 0.55, 0.50, 0.38, 0.24, 0.02, -0.10, 0.17, 0.02, -0.30, -0.42)
+_CROP = (0.60, 0.59, 0.55, 0.43, 0.28, 0.08, -0.02, 0.19, 0.06, -0.26, -0.38)
+_PART = (0.54, 0.53, 0.48, 0.37, 0.22, 0.00, -0.12, 0.17, 0.00, -0.32, -0.44)
+_CURLY = (0.50, 0.50, 0.45, 0.34, 0.20, -0.05, -0.15, 0.10, -0.10, -0.40, -0.50)
 _LOW = (0.56, 0.54, 0.47, 0.32, 0.08, -0.30, -0.45, -0.50, -0.55, -0.60, -0.62)
 _FRINGE = (0.31, 0.31, 0.30, 0.26, 0.05, -0.30, -0.45, -0.50, -0.55, -0.60, -0.62)
+_BUN = (0.60, 0.58, 0.52, 0.40, 0.22, 0.02, -0.06, 0.15, 0.00, -0.34, -0.46)
+_RECEDING = (0.74, 0.78, 0.70, 0.46, 0.26, 0.04, -0.06, 0.17, 0.02, -0.28, -0.40)
+_SHOULDER = partial(HairStyle, _LOW, crown=1.2, ears_covered=True)
 STYLES = {
     "short": HairStyle(_SHORT, 0.085, sweep=0.05),
-    "crop": HairStyle((0.60, 0.59, 0.55, 0.43, 0.28, 0.08, -0.02, 0.19, 0.06, -0.26, -0.38), 0.040, crown=1.15, locks=0.004),
-    "side_part": HairStyle((0.54, 0.53, 0.48, 0.37, 0.22, 0.00, -0.12, 0.17, 0.00, -0.32, -0.44), 0.095, crown=1.15, sweep=0.12, locks=0.014),
+    "crop": HairStyle(_CROP, 0.040, crown=1.15, locks=0.004),
+    "side_part": HairStyle(_PART, 0.095, crown=1.15, sweep=0.12, locks=0.014),
     "quiff": HairStyle(_SHORT, 0.070, crown=1.5, sides=0.6, sweep=0.02, locks=0.016),
-    "curly": HairStyle((0.50, 0.50, 0.45, 0.34, 0.20, -0.05, -0.15, 0.10, -0.10, -0.40, -0.50), 0.105, crown=1.0, locks=0.006, curl=0.020),
-    "bob": HairStyle(_LOW, 0.09, crown=1.2, sweep=0.05, fall=-0.86, curtain=0.98, ears_covered=True, locks=0.008),
+    "curly": HairStyle(_CURLY, 0.105, crown=1.0, locks=0.006, curl=0.020),
+    "bob": _SHOULDER(0.09, sweep=0.05, fall=-0.86, curtain=0.98, locks=0.008),
     "fringe": HairStyle(_FRINGE, 0.095, crown=1.25, fall=-0.80, curtain=1.00, ears_covered=True, locks=0.007),
-    "long": HairStyle(_LOW, 0.09, crown=1.2, sweep=0.07, fall=-1.75, curtain=1.00, ears_covered=True, locks=0.012),
-    "wavy": HairStyle(_LOW, 0.095, crown=1.2, sweep=0.09, fall=-1.55, curtain=0.98, ears_covered=True, locks=0.018, curl=0.010),
-    "bun": HairStyle((0.60, 0.58, 0.52, 0.40, 0.22, 0.02, -0.06, 0.15, 0.00, -0.34, -0.46), 0.045, crown=1.2, locks=0.006),
-    "receding": HairStyle((0.74, 0.78, 0.70, 0.46, 0.26, 0.04, -0.06, 0.17, 0.02, -0.28, -0.40), 0.045, crown=1.0, locks=0.004),
-}  # fmt: skip
+    "long": _SHOULDER(0.09, sweep=0.07, fall=-1.75, curtain=1.00, locks=0.012),
+    "wavy": _SHOULDER(0.095, sweep=0.09, fall=-1.55, curtain=0.98, locks=0.018, curl=0.010),
+    "bun": HairStyle(_BUN, 0.045, crown=1.2, locks=0.006),
+    "receding": HairStyle(_RECEDING, 0.045, crown=1.0, locks=0.004),
+}
 
 
 def hair_grid() -> tuple[Array, Array]:
@@ -66,7 +72,7 @@ def hair_base() -> tuple[Array, Index, Array]:
     return points.reshape(-1, 3), grid_faces(ROWS, COLUMNS, closed=True), local.reshape(-1, 2)
 
 
-def style_hair(style: HairStyle, volume: float, seed: int) -> tuple[Array, NDArray[np.bool_], Array]:
+def style_hair(style: HairStyle, volume: float, seed: int) -> tuple[Array, Mask, Array]:
     """Return the offset from the base (V, 3), which vertices are hair (V,), and a shade in [0, 1] (V,)."""
     rng = np.random.default_rng(seed)
     y, u = (a for a in np.meshgrid(*hair_grid(), indexing="ij"))
@@ -95,7 +101,8 @@ def style_hair(style: HairStyle, volume: float, seed: int) -> tuple[Array, NDArr
     offset = outward * (thick * cover - 0.07 * (1 - cover))[..., None]
     if style.fall is not None:
         # the curtain hangs straight from the widest part of the head, drawing in a little towards its end
-        hang = np.stack([0.745 * np.sin(u) * (1 - 0.10 * drop), 0.10 - (0.10 - style.fall) * drop, 0.80 * np.cos(u) * (1 - 0.05 * drop) - 0.06 * drop], -1)
+        across, deep = 0.745 * np.sin(u) * (1 - 0.10 * drop), 0.80 * np.cos(u) * (1 - 0.05 * drop) - 0.06 * drop
+        hang = np.stack([across, 0.10 - (0.10 - style.fall) * drop, deep], -1)
         hang[..., (0, 2)] += outward[..., (0, 2)] * (thick * (1 + 0.5 * np.sin(np.pi * drop)))[..., None]
         share = (curtain * smoothstep(0.0, 0.12, drop))[..., None]
         offset = offset * (1 - share) + (hang - base) * share

@@ -45,8 +45,9 @@ def _raw(points: Array) -> Array:
     put("nose_bridge", 0.0, 0.0, 0.022 * bump(x, y, (0.0, -0.06), (0.06, 0.14)) * face)
     put("eye_spacing", 0.020 * np.tanh(x / 0.2) * bump(x, y, (0.0, EYE_Y), (0.9, 0.28)) * face)
     put("mouth_width", 0.14 * x * bump(x, y, (0.0, MOUTH_Y), (0.30, 0.14)) * face)
-    put("upper_lip", 0.0, 0.014 * lips * (y > MOUTH_Y) * smoothstep(0.0, 0.05, y - MOUTH_Y), 0.012 * lips * (y > MOUTH_Y))
-    put("lower_lip", 0.0, -0.014 * lips * (y < MOUTH_Y) * smoothstep(0.0, 0.05, MOUTH_Y - y), 0.012 * lips * (y < MOUTH_Y))
+    upper, lower = lips * (y > MOUTH_Y), lips * (y < MOUTH_Y)
+    put("upper_lip", 0.0, 0.014 * upper * smoothstep(0.0, 0.05, y - MOUTH_Y), 0.012 * upper)
+    put("lower_lip", 0.0, -0.014 * lower * smoothstep(0.0, 0.05, MOUTH_Y - y), 0.012 * lower)
     brow = bump(x, y, (0.27, 0.26), (0.22, 0.09)) * face
     put("brow_height", 0.0, 0.022 * brow)
     put("brow_slant", 0.0, 0.028 * brow * np.tanh((np.abs(x) - 0.27) / 0.12))
@@ -59,7 +60,7 @@ def _raw(points: Array) -> Array:
             vector = rng.normal(0, 0.010, 3)
             reach = np.exp(-((y - cy) ** 2 + (z - cz) ** 2) / (2 * 0.28**2))
             right, left = (np.exp(-((x - s * cx) ** 2) / (2 * 0.28**2)) * reach for s in (1, -1))
-            field[k] += np.stack([(right - left) * vector[0], (right + left) * vector[1], (right + left) * vector[2]], -1)
+            field[k] += np.stack([right - left, right + left, right + left], -1) * vector
     return field
 
 

@@ -7,8 +7,9 @@ import torch
 
 from ..model import MorphableModel
 from . import expressions, hair, identity
-from .fields import EYE_HALF_WIDTH, EYE_RADIUS, EYE_X, EYE_Y, EYE_Z, MOUTH_HALF_WIDTH, MOUTH_Y, Array, smoothstep
-from .parts import MATERIAL, Lining, Part, ear, eyeball, grid_faces, linings, neck, teeth, tongue, torso
+from .fields import EYE_HALF_WIDTH, EYE_X, EYE_Y, EYE_Z, MOUTH_HALF_WIDTH, MOUTH_Y, Array, Index, smoothstep
+from .linings import Lining, linings, teeth, tongue
+from .parts import MATERIAL, Part, ear, eyeball, grid_faces, neck, torso
 from .skin import Grid, front, make_grid, surface
 
 _TURN = np.array([1.0, -1.0, -1.0])  # x right, y up, z near -> x right, y down, z away
@@ -22,8 +23,8 @@ class _Builder:
         self.identity: list[Array] = []
         self.expression: list[Array] = []
         self.local: list[Array] = []
-        self.faces: list[np.ndarray] = []
-        self.material: list[np.ndarray] = []
+        self.faces: list[Index] = []
+        self.material: list[Index] = []
         self.follow: list[Array] = []
         self.slices: dict[str, slice] = {}
         self.count = 0
@@ -59,12 +60,9 @@ def _skin(builder: _Builder, grid: Grid) -> tuple[Array, Array, Array]:
     mask = np.repeat(front(grid.u)[None], grid.shape[0], 0).ravel()
     above_eye = (latitude > EYE_Y + 1e-9) | (above > 0) & (np.abs(latitude - EYE_Y) < 1e-9)
     above_mouth = (latitude > MOUTH_Y + 1e-9) | (above > 0) & (np.abs(latitude - MOUTH_Y) < 1e-9)
-    rows = np.arange(grid.shape[0])
-    cut = {grid.row(MOUTH_Y, -1), grid.row(EYE_Y, -1)}  # no face joins a row to its copy
     faces = grid_faces(*grid.shape, closed=True)
-    lower = faces.min(1) // grid.shape[1]
-    # a face belongs to the cell whose lower row is its smallest row
-    keep = ~np.isin(lower, [r for r in rows if r in cut])
+    # no face joins a slit row to its copy; a face belongs to the cell above its smallest row
+    keep = ~np.isin(faces.min(1) // grid.shape[1], [grid.row(MOUTH_Y, -1), grid.row(EYE_Y, -1)])
     longitude = np.repeat(grid.u[None], grid.shape[0], 0).ravel()
     part = Part("skin", flat, faces[keep], np.stack([latitude, longitude], -1))
     exp_field = expressions.skin_expressions(flat, above_eye, above_mouth, mask, opening.reshape(-1, 3))
@@ -76,7 +74,10 @@ def _skin(builder: _Builder, grid: Grid) -> tuple[Array, Array, Array]:
 def _hang(builder: _Builder, number: int, lining: Lining, skin: Array, id_field: Array, exp_field: Array) -> None:
     """Add a lining: every field of it is the same blend of the slit's edges as its points are."""
     share = lining.share[:, None]
-    mix = lambda f: f[..., lining.upper, :] * share + f[..., lining.lower, :] * (1 - share)  # noqa: E731
+
+    def mix(field: Array) -> Array:
+        return field[..., lining.upper, :] * share + field[..., lining.lower, :] * (1 - share)
+
     part = Part(lining.material, mix(skin.reshape(-1, 3)) + lining.offset, lining.faces, lining.local)
     builder.add(f"{lining.material}{number}", part, mix(id_field), mix(exp_field))
 
@@ -102,7 +103,7 @@ def _mouth_part(builder: _Builder, name: str, part: Part, *, jaw: bool) -> None:
     builder.add(name, part, field, motion)
 
 
-def _seams(grid: Grid, skin: Array) -> np.ndarray:
+def _seams(grid: Grid, skin: Array) -> Index:
     """Pairs (P, 2) of skin vertices that are the two copies of one point outside the openings: one normal for both."""
     pairs = []
     for latitude in (MOUTH_Y, EYE_Y):
@@ -131,8 +132,8 @@ def _arrays(detail: float) -> dict:
     points, faces, local = hair.hair_base()
     part = Part("hair", points, faces, local)
     builder.add("hair", part, identity.identity_fields(points), _still(len(points)))
-    for name, part, low, high in (("neck", neck(), 0.0, 1.0), ("torso", torso(), 0.0, 0.0)):
-        follow = low + (high - low) * smoothstep(-1.42, -0.80, part.points[:, 1])
+    for name, part, share in (("neck", neck(), 1.0), ("torso", torso(), 0.0)):
+        follow = share * smoothstep(-1.42, -0.80, part.points[:, 1])
         builder.add(name, part, np.zeros((identity.COUNT, len(part.points), 3)), _still(len(part.points)), follow)
     cat = np.concatenate
     return {

@@ -90,9 +90,10 @@ def relief(x: Array, y: Array) -> Array:
     z = z - 0.022 * bump(x, y, (0.40, -0.55), (0.12, 0.16))  # hollow below them
     z = z + 0.034 * bump(x, y, (0.30, -0.16), (0.16, 0.075))  # the cheek carries the lower lid
     z = z + 0.028 * bump(x, y, (0.135, -0.08), (0.055, 0.09))  # and the nose's flank meets it softly
-    ridge = profile(y, [-0.50, -0.43, -0.375, -0.30, -0.20, -0.05, 0.10, 0.26], [0, 0.045, 0.15, 0.185, 0.15, 0.105, 0.065, 0])
+    bridge = (-0.50, -0.43, -0.375, -0.30, -0.20, -0.05, 0.10, 0.26)
+    ridge = profile(y, bridge, [0, 0.045, 0.15, 0.185, 0.15, 0.105, 0.065, 0])
     wide = profile(y, [-0.5, -0.33, -0.18, 0.0, 0.25], [0.095, 0.090, 0.062, 0.058, 0.085])
-    z = z + ridge * np.exp(-np.abs(x / wide) ** 2.2 / 2)
+    z = z + ridge * np.exp(-(np.abs(x / wide) ** 2.2) / 2)
     z = z + 0.070 * bump(x, y, (0.098, -0.355), (0.036, 0.042))  # wings
     z = z - 0.030 * bump(x, y, (0.155, -0.40), (0.035, 0.07))  # fold beside them
     z = z + 0.045 * bump(x, y, (0.0, -0.57), (0.21, 0.13))  # the mound the lips sit on

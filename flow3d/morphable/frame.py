@@ -1,0 +1,49 @@
+"""What rendering returns: image, matte, labels, depth and the surface point of each pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .rasteriser import Surface
+
+if TYPE_CHECKING:
+    from .scene import Person
+
+# What a pixel shows. "eyes" are the eyeballs and the lids that cover them; "mouth" is the lips and what they open on.
+PARTS = {"background": 0, "skin": 1, "eyes": 2, "mouth": 3, "hair": 4, "clothing": 5, "brows": 6, "neck": 7}
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One rendered frame.
+
+    Attributes:
+        image: (3,H,W) in [-1, 1], on the background.
+        foreground: (3,H,W), the person alone; -1 where nothing of them is seen.
+        alpha: (1,H,W) in [0, 1], soft at edges.
+        labels: (1,H,W) integers of :data:`PARTS`, at pixel centres.
+        depth: (1,H,W) distance behind the head's centre plane in head half-heights, infinite on the background.
+        surface: triangle and barycentric weights at every pixel centre.
+        screen: (V,2) pixel positions of all vertices.
+        vertex_depth: (V,) their distances from the camera in head half-heights.
+        person: who is seen.
+    """
+
+    image: Float[Tensor, "3 H W"]
+    foreground: Float[Tensor, "3 H W"]
+    alpha: Float[Tensor, "1 H W"]
+    labels: Int[Tensor, "1 H W"]
+    depth: Float[Tensor, "1 H W"]
+    surface: Surface
+    screen: Float[Tensor, "V 2"]
+    vertex_depth: Float[Tensor, " V"]
+    person: Person
+
+    @property
+    def size(self) -> int:
+        """Side of the image in pixels."""
+        return self.image.shape[-1]
