@@ -7,16 +7,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..morphable import Coefficients, talking_head
-from ..morphable.scene import check_size
-from .pairs import check_seed, person_of
+from ..morphable.checks import check_size
+from .pairs import person_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clip:
-    """N frames of one person at 25 frames a second.
+    """N frames of one person at 25 frames a second, on the CPU.
 
-    ``frames`` (N,3,H,W) in [-1, 1]; ``alphas`` (N,1,H,W); ``labels`` (N,1,H,W) integers; ``background`` (3,H,W);
-    ``coefficients`` the N exact coefficients; ``windows`` (N,73,27).
+    Attributes:
+        frames: (N,3,H,W) in [-1, 1].
+        alphas: (N,1,H,W) in [0, 1], soft mattes.
+        labels: (N,1,H,W) integers of ``flow3d.morphable.PARTS``.
+        background: (3,H,W) in [-1, 1], complete.
+        coefficients: the N exact coefficients.
     """
 
     frames: Float[Tensor, "N 3 H W"]
@@ -27,7 +31,7 @@ class Clip:
 
     @property
     def windows(self) -> Float[Tensor, "N 73 27"]:
-        """The windows that drive each frame."""
+        """The windows that drive each frame; at the ends of the clip the edge is repeated."""
         return self.coefficients.windows()
 
     def __len__(self) -> int:
@@ -37,16 +41,21 @@ class Clip:
 def make_clip(seed: int, frames: int = 50, size: int = 64) -> Clip:
     """Return the clip of a seed; the same bytes for the same seed. A longer clip continues a shorter one.
 
+    The self-ID pair of the seed is two frames of this clip.
+
+    Args:
+        seed: the person and the motion.
+        frames: how many, at 25 a second.
+        size: side of the images in pixels, a power of two from 16 to 2048.
+
     Raises:
-        TypeError: ``seed`` or ``frames`` is not an integer.
-        ValueError: a negative seed, fewer than one frame, or ``size`` not a power of two from 16 to 2048.
+        TypeError: ``seed``, ``frames`` or ``size`` is not an integer.
+        ValueError: a negative seed, fewer than one frame, or another size.
     """
-    check_seed(seed)
-    check_size(size)
-    if isinstance(frames, bool) or not isinstance(frames, int):
-        raise TypeError(f"frames: expected an integer, got {type(frames).__name__}")
-    motion, person = talking_head(frames, seed), person_of(seed)
-    shots = [person.render(motion.frame(k), size) for k in range(frames)]
+    size = check_size(size)
+    motion = talking_head(frames, seed)
+    person = person_of(int(seed))
+    shots = [person.render(motion.frame(k), size) for k in range(len(motion))]
     return Clip(
         frames=torch.stack([s.image for s in shots]),
         alphas=torch.stack([s.alpha for s in shots]),

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .checks import check_integer
 from .coefficients import Coefficients
 from .head.expressions import COUNT, EXPRESSIONS
 
 FPS = 25.0
+BLINK_REACH = 17  # frames before its middle at which the longest blink begins
 MAX_YAW = 0.85  # radians, 49 degrees: beyond it little of a face is left to re-enact
 
 Track = NDArray[np.float64]
@@ -34,10 +36,13 @@ def _step(low: float, high: float, value: Track) -> Track:
 
 
 def _blinks(rng: np.random.Generator, frames: int) -> Track:
-    """Closed eyes are 1: blinks of 4 to 6 frames every 0.7 to 2.4 s, some of them held."""
+    """Closed eyes are 1: blinks of 4 to 6 frames every 0.7 to 2.4 s, some of them held.
+
+    How often ``rng`` is asked depends on ``frames``, so nothing else may draw from it.
+    """
     closed, position = np.zeros(frames), rng.uniform(-40, 20)
     moment = np.arange(frames)
-    while position < frames + 8:
+    while position < frames + BLINK_REACH:
         half, hold = rng.uniform(4, 6), rng.uniform(0, 11) * (rng.random() < 0.4)
         shape = 1.25 * (1 - np.maximum(0, np.abs(moment - position) - hold) / (0.85 * half))
         closed = np.maximum(closed, np.clip(shape, 0, 1))
@@ -46,13 +51,15 @@ def _blinks(rng: np.random.Generator, frames: int) -> Track:
 
 
 def talking_head(frames: int, seed: int) -> Coefficients:
-    """Return ``frames`` frames of a person who talks, looks around and blinks; the same for the same seed.
+    """Return ``frames`` frames, at 25 a second, of a person who talks, looks around and blinks.
+
+    The same for the same seed; more frames continue fewer. Yaw stays within ``MAX_YAW``, blinks within [0, 1].
 
     Raises:
-        ValueError: ``frames`` below 1.
+        TypeError: ``frames`` or ``seed`` is not an integer.
+        ValueError: ``frames`` below 1, or a negative seed.
     """
-    if frames < 1:
-        raise ValueError(f"frames: expected at least 1, got {frames}")
+    frames, seed = check_integer(frames, "frames", 1), check_integer(seed, "seed", 0)
     rng = np.random.default_rng([seed, 2])
     w = _wander(rng, np.arange(frames) / FPS)
     named: dict[str, Track] = {}
@@ -75,7 +82,7 @@ def talking_head(frames: int, seed: int) -> Coefficients:
     named["brow_up"] = np.clip(up - 0.1, 0, 1)
     named["brow_down"] = np.clip(down - 0.35, 0, 1) * (1 - named["brow_up"])
     named["brow_inner_up"] = np.clip(w(0.4) - 0.4, 0, 1)
-    blink = _blinks(rng, frames)
+    blink = _blinks(np.random.default_rng([seed, 4]), frames)
     wink = rng.random() < 0.25
     lag = rng.uniform(0.6, 1.0) if wink else 1.0
     named["blink_right"], named["blink_left"] = blink, blink * lag
@@ -91,8 +98,7 @@ def talking_head(frames: int, seed: int) -> Coefficients:
     side = np.clip(w(0.3) - 0.4, 0, 1) * (1 - np.clip(smile, 0, 1))
     named["smile_right" if rng.random() < 0.5 else "smile_left"] = side
     tensors = {name: torch.as_tensor(track, dtype=torch.float32) for name, track in named.items()}
-    motion = Coefficients.neutral(frames).replace(**tensors)
+    values = Coefficients.neutral(frames).replace(**tensors).values
     nameless = np.stack([0.6 * w(0.3) for _ in range(COUNT - len(EXPRESSIONS))], -1)
-    values = motion.values.clone()
     values[:, len(EXPRESSIONS) : COUNT] = torch.as_tensor(nameless, dtype=torch.float32)
     return Coefficients(values)
