@@ -8,14 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..morphable import Coefficients, Person, exact_flow, talking_head
-from ..morphable.scene import check_size
+from ..morphable import Person, exact_flow, talking_head
+from ..morphable.checks import check_integer, check_size
 
 CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
-DRIVER = 1_000_003  # a cross pair's driver is another person than any source of a published seed
+BLOCK = 1_000_000  # seeds below one block train, those of the next are published: a pair stays within its block
+DRIVER_STEP = 500_009
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """A source, what drives it, and the true answer. Images (3,H,W) in [-1, 1], masks (1,H,W) in [0, 1], CPU.
 
@@ -52,19 +53,14 @@ def person_of(seed: int) -> Person:
     return Person.random(seed)
 
 
-def check_seed(seed: int) -> int:
-    """Return ``seed`` if it is an integer of at least 0, else raise TypeError or ValueError."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed: expected an integer, got {type(seed).__name__}")
-    if seed < 0:
-        raise ValueError(f"seed: expected 0 or more, got {seed}")
-    return int(seed)
+def driver_of(seed: int) -> int:
+    """The seed of the person who drives the cross pair of ``seed``: another one of the same block."""
+    return seed // BLOCK * BLOCK + (seed + DRIVER_STEP) % BLOCK
 
 
-def two_frames(seed: int, motion: Coefficients) -> tuple[int, int]:
-    """Draw the numbers of two different frames of a clip, for which this seed's pair is made."""
-    rng = np.random.default_rng([seed, 3])
-    first, second = rng.choice(len(motion), 2, replace=False)
+def two_frames(seed: int) -> tuple[int, int]:
+    """The numbers of the source's and the driving frame in their clips of ``CLIP_FRAMES`` frames."""
+    first, second = np.random.default_rng([seed, 3]).choice(CLIP_FRAMES, 2, replace=False)
     return int(first), int(second)
 
 
@@ -74,21 +70,24 @@ def make_pair(seed: int, size: int = 64, cross: bool = False) -> Pair:
     In self-ID source and target are two frames of one clip of one person. In cross-ID the driving frame shows another
     person, and ``target`` is what nobody else has: the source person, truly rendered with the driver's coefficients.
 
+    Args:
+        seed: the person, the clip and the two frames. Below 1,000,000 to train, below 2,000,000 to publish.
+        size: side of the images in pixels, a power of two from 16 to 2048.
+        cross: let another person drive.
+
     Raises:
-        TypeError: ``seed`` is not an integer.
-        ValueError: a negative seed, or ``size`` not a power of two from 16 to 2048.
+        TypeError: ``seed`` or ``size`` is not an integer, or ``cross`` is not True or False.
+        ValueError: a negative seed, or another size.
     """
-    check_seed(seed)
-    check_size(size)
+    seed, size = check_integer(seed, "seed", 0), check_size(size)
+    if not isinstance(cross, bool):
+        raise TypeError(f"cross: expected True or False, got {cross!r}")
     person, motion = person_of(seed), talking_head(CLIP_FRAMES, seed)
-    first, second = two_frames(seed, motion)
+    moves = talking_head(CLIP_FRAMES, driver_of(seed)) if cross else motion
+    first, second = two_frames(seed)
     source = person.render(motion.frame(first), size)
-    if cross:
-        driver, moves = person_of(seed + DRIVER), talking_head(CLIP_FRAMES, seed + DRIVER)
-    else:
-        driver, moves = person, motion
     target = person.render(moves.frame(second), size)
-    driving = driver.render(moves.frame(second), size) if cross else target
+    driving = person_of(driver_of(seed)).render(moves.frame(second), size) if cross else target
     flow, visible = exact_flow(target, source)
     yaw = torch.rad2deg((moves["yaw"][second] - motion["yaw"][first]).abs())
     return Pair(
