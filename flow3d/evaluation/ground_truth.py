@@ -6,7 +6,6 @@ The baseline beside it is the best affine map, the control is the same flow with
 
 import argparse
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -20,7 +19,9 @@ from torch import Tensor
 from flow3d_kernels import warp3d
 
 from ..datasets import Pair, make_pair
-from ..morphable import PARTS, Coefficients, Person, exact_flow, talking_head
+from ..morphable import PARTS, Camera, Coefficients, Person, exact_flow, talking_head
+from ..morphable.checks import check_integer
+from ..morphable.files import write_whole
 
 FIRST_SEED = 1_000_000  # of the published lists
 
@@ -54,7 +55,7 @@ def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tenso
 
 
 def flow_row(pair: Pair) -> dict[str, float]:
-    """Measure one pair on its visible foreground."""
+    """Measure one pair on its visible foreground: dB of each warp, the visible share and the yaw's degrees."""
     inside = pair.target_alpha[0] > 0.5
     seen = (pair.visible[0] > 0.5) & inside
     warped = {
@@ -68,7 +69,12 @@ def flow_row(pair: Pair) -> dict[str, float]:
 
 
 def measure_flow(pairs: int, size: int) -> dict[str, float]:
-    """Means over ``pairs`` self-ID pairs of published seeds."""
+    """Means over ``pairs`` self-ID pairs of published seeds: dB, shares and degrees.
+
+    Raises:
+        ValueError: ``pairs`` below 1.
+    """
+    pairs = check_integer(pairs, "pairs", 1)
     rows = [flow_row(make_pair(FIRST_SEED + k, size)) for k in range(pairs)]
     result = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
     yaws = np.array([r["yaw"] for r in rows])
@@ -81,7 +87,13 @@ def measure_flow(pairs: int, size: int) -> dict[str, float]:
 
 
 def measure_identities(count: int, size: int = 64) -> dict[str, float]:
-    """Check ``count`` random identities, neutral and frontal: nothing broken, nothing hidden, nothing outside."""
+    """Check ``count`` random identities, neutral and frontal: nothing broken, nothing hidden, nothing outside.
+
+    Raises:
+        ValueError: ``count`` below 1.
+    """
+    count, unit = check_integer(count, "count", 1), Camera().pixels_per_unit(size)
+    enough = (0.30 * unit) * (0.08 * unit)  # pixels: a third of an eye
     broken = outside = no_eyes = no_mouth = 0
     for k in range(count):
         frame = Person.random(FIRST_SEED + k).render(Coefficients.neutral(), size)
@@ -90,11 +102,10 @@ def measure_identities(count: int, size: int = 64) -> dict[str, float]:
         face = (labels == PARTS["skin"]) | (labels == PARTS["hair"]) | (labels == PARTS["eyes"])
         outside += bool(face[0].any()) or bool((labels[:, [0, -1]] == PARTS["skin"]).any())
         left, right = labels[:, : size // 2], labels[:, size // 2 :]
-        enough = (0.30 * size / 2.45) * (0.08 * size / 2.45)  # a third of an eye
         no_eyes += any(int((half == PARTS["eyes"]).sum()) < enough for half in (left, right))
         no_mouth += int((labels == PARTS["mouth"]).sum()) < enough
-    return {"identities": count, "not finite": broken, "outside the frame": outside, "an eye hidden": no_eyes,
-            "mouth hidden": no_mouth}  # fmt: skip
+    counts = {"not finite": broken, "outside the frame": outside, "an eye hidden": no_eyes, "mouth hidden": no_mouth}
+    return {"identities": count} | counts
 
 
 def _milliseconds(work: Callable[[int], object], repeat: int) -> float:
@@ -148,13 +159,8 @@ def main() -> None:
         lines += [f"## {title.capitalize()}", "", "| what | value |", "|---|---|"]
         lines += [f"| {name} | {value:.4g} |" for name, value in table.items()] + [""]
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("ground_truth.json", json.dumps(tables, indent=1) + "\n"),
-        ("ground_truth.md", "\n".join(lines)),
-    ):
-        temporary = options.out / f"{name}.part"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, options.out / name)
+    write_whole(options.out / "ground_truth.json", (json.dumps(tables, indent=1) + "\n").encode())
+    write_whole(options.out / "ground_truth.md", "\n".join(lines).encode())
     print("\n".join(lines))
 
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..model import MorphableModel
 from . import expressions, hair, identity
@@ -116,7 +117,8 @@ def _seams(grid: Grid, skin: Array) -> Index:
 
 
 @lru_cache(maxsize=4)
-def _arrays(detail: float) -> dict:
+def _assemble(detail: float) -> tuple[dict[str, Tensor], dict[str, slice]]:
+    """The tensors of a MorphableModel, shared by all heads of this detail, and the parts' slices of its vertices."""
     grid, builder = make_grid(detail), _Builder()
     skin, id_field, exp_field = _skin(builder, grid)
     for number, lining in enumerate(linings(grid, skin)):
@@ -136,7 +138,7 @@ def _arrays(detail: float) -> dict:
         follow = share * smoothstep(-1.42, -0.80, part.points[:, 1])
         builder.add(name, part, np.zeros((identity.COUNT, len(part.points), 3)), _still(len(part.points)), follow)
     cat = np.concatenate
-    return {
+    arrays = {
         "mean": cat(builder.points) * _TURN,
         "identity_basis": cat(builder.identity, 1) * _TURN,
         "expression_basis": cat(builder.expression, 1) * _TURN,
@@ -145,26 +147,25 @@ def _arrays(detail: float) -> dict:
         "follow": cat(builder.follow),
         "local": cat(builder.local),
         "seams": _seams(grid, skin),
-        "slices": builder.slices,
     }
+    kinds = {"f": torch.float32, "i": torch.int64}
+    return {name: torch.tensor(a, dtype=kinds[a.dtype.kind]) for name, a in arrays.items()}, builder.slices
 
 
 class ProceduralHead(MorphableModel):
     """A head made of formulas: no scan, no licence, exact everywhere.
 
     Args:
-        detail: mesh density; 1.0 is about 8,000 vertices, enough for 256 px.
+        detail: mesh density from 0.3 to 4; 1.0 is about 10,000 vertices, enough for 256 px.
+
+    Raises:
+        ValueError: another ``detail``.
     """
 
     def __init__(self, detail: float = 1.0) -> None:
         if not 0.3 <= detail <= 4.0:
             raise ValueError(f"detail: expected a number from 0.3 to 4, got {detail!r}")
-        arrays = dict(_arrays(float(detail)))
-        slices = arrays.pop("slices")
-        tensors = {
-            name: torch.as_tensor(value, dtype=torch.float32 if value.dtype.kind == "f" else torch.int64)
-            for name, value in arrays.items()
-        }
+        tensors, slices = _assemble(float(detail))
         super().__init__(
             **tensors, slices=slices, identity_names=identity.IDENTITY_NAMES, expression_names=expressions.EXPRESSIONS
         )
