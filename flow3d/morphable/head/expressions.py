@@ -86,7 +86,8 @@ def skin_expressions(points: Array, above_eye: Mask, above_mouth: Mask, front: A
     add("squint", 0.0, opening[:, 1] * narrow, opening[:, 2] * narrow)
     add("squint", 0.0, 0.022 * pouch, 0.014 * pouch)
     nose_side = bump(x, y, (0.115, -0.34), (0.07, 0.08))
-    lip_side = 0.030 * bump(x, y, (0.11, -0.49), (0.08, 0.05)) * above_mouth
+    within = smoothstep(MOUTH_HALF_WIDTH, 0.8 * MOUTH_HALF_WIDTH, np.abs(x))  # the lips' corners stay joined
+    lip_side = 0.030 * bump(x, y, (0.11, -0.49), (0.08, 0.05)) * above_mouth * within
     add("sneer", 0.0, 0.040 * nose_side + lip_side, 0.012 * nose_side)
     add("jaw_side", 0.085 * jaw_weight(points, ~above_mouth), 0.0, 0.0)
     add("mouth_stretch", sign * 0.085 * corner, -0.035 * corner, -0.045 * corner)

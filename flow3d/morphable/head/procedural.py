@@ -67,7 +67,8 @@ def _skin(builder: _Builder, grid: Grid) -> tuple[Array, Array, Array]:
     longitude = np.repeat(grid.u[None], grid.shape[0], 0).ravel()
     part = Part("skin", flat, faces[keep], np.stack([latitude, longitude], -1))
     exp_field = expressions.skin_expressions(flat, above_eye, above_mouth, mask, opening.reshape(-1, 3))
-    id_field = identity.identity_fields(flat)
+    # taken where the lids are shut, so that a blink shuts the eyes of every identity: their copies move as one
+    id_field = identity.identity_fields(flat - opening.reshape(-1, 3))
     builder.add("skin", part, id_field, exp_field)
     return opened, id_field, exp_field
 
