@@ -8,6 +8,7 @@ from .frame import Frame
 
 DEPTH_SLACK = 0.03  # head half-heights: a surface may lie this far behind the z-buffer and still be the one seen
 NEAR = 1e-3  # head half-heights from the camera; what is nearer, or behind it, has no place in the image
+SNAP = 1e-3  # pixels: a point this close to a pixel's centre is on it, and needs no neighbour
 OPAQUE = 1 - 1e-3
 
 
@@ -43,11 +44,11 @@ def exact_flow(target: Frame, source: Frame) -> tuple[Float[Tensor, "3 H W"], Fl
     away = torch.where(ahead, total - target.surface.depth[hit], 0.0) * target.person.camera.pixels_per_unit(size)
     flow = torch.zeros(3, size, size)
     flow[:, hit] = torch.cat([place - here, away[:, None]], 1).T
-    inside = ahead & ((place >= 0) & (place <= size - 1)).all(1)
-    low = place.floor().clamp(0, size - 2).long()
+    inside = ahead & ((place >= -SNAP) & (place <= size - 1 + SNAP)).all(1)
+    low, high = (v.clamp(0, size - 1).long() for v in ((place + SNAP).floor(), (place - SNAP).ceil()))
     # the four source pixels around the point: all opaque, not all in front of it, and one of them of its own material,
     # since a shut lid lies closer to the eyeball than any slack of depth can tell
-    around = torch.stack([(low[:, 1] + j) * size + low[:, 0] + i for j in (0, 1) for i in (0, 1)])  # (4, P)
+    around = torch.stack([v[:, 1] * size + h[:, 0] for v in (low, high) for h in (low, high)])  # (4, P)
     behind = source.surface.depth.flatten()[around].amax(0)
     opaque = source.alpha.flatten()[around].amin(0) >= OPAQUE
     shown = _materials(source).flatten()[around] == _materials(target)[hit]
