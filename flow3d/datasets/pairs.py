@@ -12,6 +12,7 @@ from ..morphable import Person, exact_flow, talking_head
 from ..morphable.checks import check_integer, check_size
 
 CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
+APART = 12  # frames: half a second
 BLOCK = 1_000_000  # seeds below one block train, those of the next are published: a pair stays within its block
 DRIVER_STEP = 500_009
 
@@ -58,10 +59,17 @@ def driver_of(seed: int) -> int:
     return seed // BLOCK * BLOCK + (seed + DRIVER_STEP) % BLOCK
 
 
-def two_frames(seed: int) -> tuple[int, int]:
-    """The numbers of the source's and the driving frame in their clips of ``CLIP_FRAMES`` frames."""
-    first, second = np.random.default_rng([seed, 3]).choice(CLIP_FRAMES, 2, replace=False)
-    return int(first), int(second)
+def two_frames(seed: int, yaw: Float[Tensor, " N"]) -> tuple[int, int]:
+    """The numbers of the source's and the driving frame, in clips of N frames whose source has this ``yaw``.
+
+    Of three draws of frames ``APART`` or more, the one whose yaw changes neither least nor most: a pair asks
+    for a turn of the head, seldom for none and seldom for one from ear to ear.
+    """
+    rng = np.random.default_rng([seed, 3])
+    first = rng.integers(len(yaw), size=3)
+    second = (first + rng.integers(APART, len(yaw) - APART + 1, size=3)) % len(yaw)
+    middle = int((yaw[first] - yaw[second]).abs().argsort()[1])
+    return int(first[middle]), int(second[middle])
 
 
 def make_pair(seed: int, size: int = 64, cross: bool = False) -> Pair:
@@ -84,7 +92,7 @@ def make_pair(seed: int, size: int = 64, cross: bool = False) -> Pair:
         raise TypeError(f"cross: expected True or False, got {cross!r}")
     person, motion = person_of(seed), talking_head(CLIP_FRAMES, seed)
     moves = talking_head(CLIP_FRAMES, driver_of(seed)) if cross else motion
-    first, second = two_frames(seed)
+    first, second = two_frames(seed, motion["yaw"])
     source = person.render(motion.frame(first), size)
     target = person.render(moves.frame(second), size)
     driving = person_of(driver_of(seed)).render(moves.frame(second), size) if cross else target
