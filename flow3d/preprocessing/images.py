@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ..morphable.files import write_whole
+
 
 def from_uint8(rgb: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
     """Turn 8-bit RGB (H,W,3) into an image (3,H,W) in [-1, 1].
@@ -73,9 +75,4 @@ def write_image(path: str | os.PathLike[str], image: Float[Tensor, "3 H W"]) -> 
         done = False
     if not done:
         raise ValueError(f"path: expected a name ending in .png, .jpg or another image format, got {os.fspath(path)!r}")
-    temporary = file.with_name(f".{file.name}.part")
-    try:
-        temporary.write_bytes(content.tobytes())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, content.tobytes())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from flow3d_kernels import warp3d
 
 from ..morphable import Coefficients
+from ..morphable.coefficients import EXPRESSION, ROTATION
 from ..morphable.head.parts import MATERIAL
 from ..morphable.rasteriser import Surface
 from .fitting import HeadFit
@@ -66,6 +69,19 @@ class Portrait:
     def change(self, *, paint_mouth: bool = True, **changes: float) -> Float[Tensor, "3 H W"]:
         """The photograph (3,H,W) with ``changes`` added to the fitted coefficients, warped by ``warp3d``."""
         return self.render(self.coefficients(**changes), paint_mouth=paint_mouth)
+
+    def drive(self, motion: Coefficients) -> Iterator[Float[Tensor, "3 H W"]]:
+        """The photograph, frame by frame, with the expressions of ``motion`` and its turns since its first frame.
+
+        Expressions are taken as they are, rotation relative to where driver and photograph start; place and crop of
+        the driver are left out.
+        """
+        base = self.fit.coefficients.values[0]
+        for frame in motion.values:
+            target = base.clone()
+            target[EXPRESSION] = frame[EXPRESSION]
+            target[ROTATION] += frame[ROTATION] - motion.values[0, ROTATION]
+            yield self.render(Coefficients(target[None]))
 
     def render(self, target: Coefficients, *, paint_mouth: bool = True) -> Float[Tensor, "3 H W"]:
         """The photograph (3,H,W) with the coefficients ``target``.

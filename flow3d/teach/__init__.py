@@ -4,7 +4,8 @@ Needs Jupyter and matplotlib; nothing else in ``flow3d`` imports it.
 """
 
 from flow3d.teach import checks, figures
+from flow3d.teach.film import film
 from flow3d.teach.source import show_source
 from flow3d.teach.widget import View, explore
 
-__all__ = ["View", "checks", "explore", "figures", "show_source"]
+__all__ = ["View", "checks", "explore", "figures", "film", "show_source"]

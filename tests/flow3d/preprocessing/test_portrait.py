@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from flow3d.morphable import Coefficients
 from flow3d.preprocessing import ASTRONAUT_EXPRESSION, Portrait, astronaut, crop_portrait, fit_head
 
 
@@ -64,3 +65,14 @@ def test_an_image_that_is_none_is_refused(portrait):
         Portrait(torch.full((3, 16, 16), torch.nan), portrait.fit)
     with pytest.raises(ValueError, match="'yaw'"):
         portrait.change(yaww=0.1)
+
+
+def test_a_driver_moves_the_photograph_frame_by_frame(portrait):
+    still = portrait.fit.coefficients.replace(pitch=0.0, yaw=-0.2, roll=0.0).values
+    moves = torch.cat([still, still, still])
+    moves[1, 65] += 0.2  # yaw
+    moves[2, 0] = 0.8  # jaw_open
+    frames = list(portrait.drive(Coefficients(moves)))
+    assert (frames[0] - portrait.image).abs().max() < 1e-3  # the photograph's own expression, and no turn yet
+    torch.testing.assert_close(frames[1], portrait.change(yaw=0.2))
+    torch.testing.assert_close(frames[2], portrait.change(jaw_open=0.8))

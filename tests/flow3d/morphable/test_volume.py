@@ -1,0 +1,87 @@
+"""A lifted frame looks like the frame, and the rigid flow is the exact flow of what is rigid."""
+
+import pytest
+import torch
+
+from flow3d.morphable import PARTS, Coefficients, Person, exact_flow
+from flow3d.morphable.volume import VolumeGrid, composite
+from flow3d_kernels import warp3d
+from tolerances import RIGID_FLOW, VOLUME_PICTURE
+
+GRID = VolumeGrid(size=64, slices=32)
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    return Person.random(43)
+
+
+def turned(person: Person, **pose: float):
+    return person.render(Coefficients.neutral().replace(**pose), 64)
+
+
+def test_looking_through_a_lifted_frame_gives_the_frame_back(person):
+    frame = turned(person)
+    picture, alpha = composite(GRID.lift(frame))
+    solid = frame.alpha[0] > 0.999
+    inside = solid & (alpha[0] > 0.5)
+    assert inside.sum() > 0.97 * solid.sum()
+    assert (picture - frame.foreground)[:, inside].abs().mean() < VOLUME_PICTURE
+    assert (alpha[0][frame.alpha[0] == 0] == 0).all()
+
+
+def test_each_pixel_lies_in_the_slice_of_its_depth(person):
+    frame = turned(person)
+    opacity = GRID.lift(frame)[3]
+    y, x = 40, 32
+    first = int((opacity[:, y, x] > 0.5).nonzero()[0])
+    assert abs(float(GRID.depths()[first]) - float(frame.depth[0, y, x])) < (GRID.far - GRID.near) / 31
+
+
+def test_no_turn_is_no_flow():
+    angles = torch.tensor([0.1, -0.4, 0.2])
+    assert GRID.rigid_flow(angles, angles).abs().max() < 1e-4
+
+
+def test_the_rigid_flow_is_the_exact_flow_on_the_head(person):
+    source, target = turned(person, yaw=-0.2, pitch=0.1), turned(person, yaw=0.3, roll=0.1)
+    angles = [torch.tensor([0.1, -0.2, 0.0]), torch.tensor([0.0, 0.3, 0.1])]
+    exact, visible = exact_flow(target, source)
+    rigid = GRID.rigid_flow(*angles)
+    slices = (target.depth[0].nan_to_num(posinf=0) - GRID.near) / (GRID.far - GRID.near) * 31
+    low = slices.floor().clamp(0, 30).long()
+    share = (slices - low).clamp(0, 1)
+    pick = lambda index: rigid.gather(1, index[None, None].expand(3, 1, -1, -1))[:, 0]  # noqa: E731
+    at_surface = pick(low) * (1 - share) + pick(low + 1) * share
+    head = (visible[0] > 0.5) & (target.alpha[0] > 0.5)
+    for part in ("neck", "clothing", "eyes"):  # shoulders turn less; gaze is the same, but lids lie on eyeballs
+        head &= target.labels[0] != PARTS[part]
+    assert head.sum() > 500
+    assert (at_surface[:2] - exact[:2])[:, head].abs().max() < RIGID_FLOW
+
+
+def test_a_coarse_rigid_flow_is_the_fine_one(person):
+    angles = [torch.tensor([0.0, -0.35, 0.0]), torch.tensor([0.0, 0.35, 0.0])]
+    fine, coarse = GRID.rigid_flow(*angles), GRID.rigid_flow(*angles, (4, 8))
+    inner = (slice(None), slice(2, -2), slice(8, -8), slice(8, -8))  # enlarging clamps at the rim
+    assert (fine - coarse)[inner].abs().max() < 1.0
+    assert fine.abs().max() > 10
+
+
+def test_warping_the_volume_turns_the_head(person):
+    source, target = turned(person, yaw=-0.2), turned(person, yaw=0.2)
+    angles = [torch.tensor([0.0, -0.2, 0.0]), torch.tensor([0.0, 0.2, 0.0])]
+    seen = ((exact_flow(target, source)[1] > 0.5) & (target.alpha > 0.5))[0]
+
+    def error(flow: torch.Tensor) -> float:
+        picture, _ = composite(warp3d(GRID.lift(source)[None], flow[None].contiguous(), padding="zeros")[0])
+        return float((picture - target.foreground)[:, seen].abs().mean())
+
+    right, wrong = GRID.rigid_flow(*angles), GRID.rigid_flow(*reversed(angles))
+    assert error(right) < 0.5 * error(torch.zeros_like(right))
+    assert error(wrong) > error(torch.zeros_like(right))
+
+
+def test_a_frame_of_another_size_is_refused(person):
+    with pytest.raises(ValueError, match="frame: expected 64 px like the grid, got 32"):
+        GRID.lift(person.render(Coefficients.neutral(), 32))
