@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..morphable import Coefficients, talking_head
-from ..morphable.checks import check_size
+from ..morphable.checks import Whole, check_size
 from .pairs import person_of
 
 
@@ -38,7 +38,7 @@ class Clip:
         return len(self.frames)
 
 
-def make_clip(seed: int, frames: int = 50, size: int = 64) -> Clip:
+def make_clip(seed: Whole, frames: Whole = 50, size: int = 64) -> Clip:
     """Return the clip of a seed; the same bytes for the same seed. A longer clip continues a shorter one.
 
     The self-ID pair of the seed is two frames of this clip.

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..morphable import Person, exact_flow, talking_head
-from ..morphable.checks import check_integer, check_size
+from ..morphable.checks import Whole, check_integer, check_size
 
 CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
 APART = 12  # frames: half a second
@@ -72,7 +72,7 @@ def two_frames(seed: int, yaw: Float[Tensor, " N"]) -> tuple[int, int]:
     return int(first[middle]), int(second[middle])
 
 
-def make_pair(seed: int, size: int = 64, cross: bool = False) -> Pair:
+def make_pair(seed: Whole, size: int = 64, cross: bool = False) -> Pair:
     """Return the pair of a seed; the same bytes for the same seed.
 
     In self-ID source and target are two frames of one clip of one person. In cross-ID the driving frame shows another

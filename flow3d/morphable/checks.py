@@ -2,6 +2,9 @@
 
 from numbers import Integral
 
+import numpy as np
+
+Whole = int | np.integer  # seeds and counts come from numpy too
 SIZES = tuple(2**k for k in range(4, 12))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .checks import check_integer
+from .checks import Whole, check_integer
 from .coefficients import Coefficients
 from .head.expressions import COUNT, EXPRESSIONS
 
@@ -50,7 +50,7 @@ def _blinks(rng: np.random.Generator, frames: int) -> Track:
     return closed
 
 
-def talking_head(frames: int, seed: int) -> Coefficients:
+def talking_head(frames: Whole, seed: Whole) -> Coefficients:
     """Return ``frames`` frames, at 25 a second, of a person who talks, looks around and blinks.
 
     The same for the same seed; more frames continue fewer. Yaw stays within ``MAX_YAW``, blinks within [0, 1].

@@ -12,7 +12,7 @@ from . import materials
 from .appearance import Appearance, random_alpha, random_appearance
 from .backgrounds import paint_background
 from .camera import Camera
-from .checks import check_integer, check_size
+from .checks import Whole, check_integer, check_size
 from .coefficients import CROP, Coefficients, one_frame
 from .frame import PARTS, Frame
 from .head.hair import STYLES, style_hair
@@ -97,7 +97,7 @@ class Person:
         return keep
 
     @classmethod
-    def random(cls, seed: int, head: ProceduralHead | None = None, camera: Camera | None = None) -> Person:
+    def random(cls, seed: Whole, head: ProceduralHead | None = None, camera: Camera | None = None) -> Person:
         """The person of a seed; the same seed is the same person.
 
         Raises:

@@ -1,4 +1,7 @@
-"""The 64 expression fields of the skin (B_exp of Eq. 1): 24 with a name, 40 small ones without."""
+"""The 64 expression fields of the skin (B_exp of Eq. 1): 24 with a name, 40 small ones without.
+
+Left and right in a name are the person's own; gaze_x, jaw_side and mouth_side go to the viewer's right.
+"""
 
 import numpy as np
 
@@ -48,7 +51,7 @@ def skin_expressions(points: Array, above_eye: Mask, above_mouth: Mask, front: A
         for axis, value in enumerate((dx, dy, dz)):
             field[EXPRESSIONS.index(name), :, axis] += value * front
 
-    left, right = smoothstep(-0.04, 0.04, x), smoothstep(0.04, -0.04, x)  # of the viewer
+    left, right = smoothstep(-0.04, 0.04, x), smoothstep(0.04, -0.04, x)  # the person's own: left is at +x
     sign = np.tanh(x / 0.06)
     # lips near the slit move as a strip: both copies together, so that a smile keeps a shut mouth shut
     corner = bump(x, y, (0.225, MOUTH_Y), (0.085, 0.095))
