@@ -1,0 +1,130 @@
+"""The measurements themselves: known answers, and that exact flow beats what it must beat."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from flow3d.datasets import make_pair
+from flow3d.evaluation import ground_truth
+from flow3d.evaluation.ground_truth import (
+    affine_flow,
+    flow_row,
+    main,
+    measure_flow,
+    measure_identities,
+    measure_speed,
+    psnr,
+    warp_image,
+)
+from flow3d.morphable import Coefficients, Person
+from tolerances import MORPHABLE
+
+EVERYWHERE = torch.ones(6, 8, dtype=torch.bool)
+
+
+def ramp(*shape: int) -> torch.Tensor:
+    return torch.arange(float(torch.tensor(shape).prod())).view(shape) / 100
+
+
+def test_warping_by_a_whole_number_of_pixels_is_a_shift():
+    image, flow = ramp(3, 6, 8), torch.zeros(3, 6, 8)
+    limit = MORPHABLE["pixels"][0]
+    torch.testing.assert_close(warp_image(image, flow), image, rtol=0, atol=limit)
+    flow[0], flow[1], flow[2] = 2, -1, 5
+    torch.testing.assert_close(warp_image(image, flow)[:, 1:, :6], image[:, :-1, 2:], rtol=0, atol=limit)
+
+
+def test_an_affine_flow_is_found_again_and_a_bent_one_is_not():
+    y, x = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
+    flow = torch.stack([0.1 * x - 0.2 * y + 3, 0.05 * x + 0.3 * y - 1, x * y])
+    fitted = affine_flow(flow, EVERYWHERE & (x + y > 4))
+    torch.testing.assert_close(fitted[:2], flow[:2], rtol=0, atol=MORPHABLE["pixels"][0])
+    assert not fitted[2].any()
+    flow[0] += x * x
+    assert (affine_flow(flow, EVERYWHERE)[0] - flow[0]).abs().max() > 1
+
+
+def test_an_affine_map_of_two_pixels_is_refused():
+    where = torch.zeros(6, 8, dtype=torch.bool)
+    where[0, :2] = True
+    with pytest.raises(ValueError, match="where: expected at least 3 pixels, got 2"):
+        affine_flow(torch.zeros(3, 6, 8), where)
+
+
+def test_psnr_of_a_known_error():
+    a = torch.zeros(3, 6, 8)
+    b = a + 0.2
+    assert psnr(a, b, EVERYWHERE) == pytest.approx(20.0, abs=1e-4)  # (2 / 0.2)^2 is 20 dB
+    half = EVERYWHERE.clone()
+    half[:, 4:] = False
+    b[:, :, 4:] = 1.0  # outside `where`: it does not count
+    assert psnr(a, b, half) == pytest.approx(20.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_exact_flow_beats_the_affine_map_and_the_control_fails(seed):
+    row = flow_row(make_pair(seed, 64))
+    assert row["exact"] > 20
+    assert row["exact"] > row["affine"] + 3
+    assert row["exact"] > row["copy"] + 4
+    assert row["exact"] > row["swapped"] + 4
+    assert row["visible"] > 0.6
+
+
+def test_a_flow_of_the_wrong_sign_is_far_worse():
+    pair = make_pair(2, 64)
+    seen = (pair.visible[0] > 0.5) & (pair.target_alpha[0] > 0.5)
+    right, wrong = (psnr(warp_image(pair.source, sign * pair.flow), pair.target, seen) for sign in (1, -1))
+    assert right > wrong + 8
+
+
+def test_the_means_reach_the_floors_on_a_few_pairs():
+    table = measure_flow(6, 64)
+    assert table["exact"] > 25
+    assert table["exact"] > table["affine"] + 5
+    assert table["visible"] > 0.6
+
+
+def test_twelve_identities_show_their_faces():
+    assert measure_identities(12) == {
+        "identities": 12, "not finite": 0, "outside the frame": 0, "an eye hidden": 0, "mouth hidden": 0,
+    }  # fmt: skip
+
+
+def test_the_identity_check_can_fail(monkeypatch):
+    turned = Coefficients.neutral().replace(yaw=3.0, translation_y=-0.8)  # only the back of the head is seen
+    render = Person.render
+    monkeypatch.setattr(Person, "render", lambda person, _, size: render(person, turned, size))
+    table = measure_identities(2)
+    assert table["an eye hidden"] == table["mouth hidden"] == table["outside the frame"] == 2
+
+
+def test_speed_is_of_one_thread_and_leaves_the_threads_alone():
+    before = torch.get_num_threads()
+    spent = measure_speed(2)
+    assert torch.get_num_threads() == before
+    assert set(spent) == {"pose", "render", "flow", "frames a second"}
+    assert all(value > 0 for value in spent.values())
+
+
+@pytest.mark.parametrize("measure", [lambda: measure_flow(0, 64), lambda: measure_identities(0)])
+def test_measuring_nothing_is_refused(measure):
+    with pytest.raises(ValueError, match="expected 1 or more, got 0"):
+        measure()
+
+
+def test_the_command_writes_both_files_whole(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "results"
+    options = ["--out", str(out), "--pairs", "1", "--identities", "1", "--size", "32"]
+    monkeypatch.setattr(sys, "argv", ["ground_truth", *options])
+    monkeypatch.setattr(ground_truth, "measure_speed", lambda: {"render": 1.0})
+    main()
+    tables = json.loads((out / "ground_truth.json").read_text())
+    assert set(tables) == {"exact flow", "identities", "speed"}
+    text = (out / "ground_truth.md").read_text()
+    assert "--pairs 1 --identities 1 --size 32" in text
+    assert "## Exact flow" in text
+    assert "| identities | 1 |" in capsys.readouterr().out
+    assert sorted(p.name for p in out.iterdir()) == ["ground_truth.json", "ground_truth.md"]

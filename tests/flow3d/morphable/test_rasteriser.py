@@ -1,0 +1,127 @@
+"""The rasteriser against a loop over triangles and pixels, and its edge cases."""
+
+import numpy as np
+import pytest
+import torch
+
+from flow3d.morphable import rasterise, vertex_normals
+from tolerances import MORPHABLE
+
+HEIGHT, WIDTH = 13, 17
+SQUARE = torch.tensor([[2.0, 2.0], [8.0, 2.0], [8.0, 8.0], [2.0, 8.0]])
+HALVES = torch.tensor([[0, 1, 2], [0, 2, 3]])  # clockwise on a screen whose y grows downwards
+WEIGHTS = MORPHABLE["weights"][0]
+
+
+def naive(screen, depth, faces, double_sided):
+    """(face, weights, depth) of every pixel in float64; a pixel near an edge or a tie is marked unsure."""
+    face = np.full((HEIGHT, WIDTH), -1)
+    weights, nearest = np.zeros((HEIGHT, WIDTH, 3)), np.full((HEIGHT, WIDTH), np.inf)
+    unsure = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    for number, corners in enumerate(faces):
+        (ax, ay), (bx, by), (cx, cy) = screen[corners]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if (area <= 0 and not double_sided[number]) or (depth[corners] <= 0).any():
+            continue
+        for y in range(HEIGHT):
+            for x in range(WIDTH):
+                second = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
+                third = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
+                flat = np.array([1 - second - third, second, third])
+                unsure[y, x] |= abs(flat.min()) < 1e-4
+                if flat.min() < 0:
+                    continue
+                over = flat / depth[corners]
+                here = 1 / over.sum()
+                unsure[y, x] |= abs(here - nearest[y, x]) < 1e-4
+                if here < nearest[y, x]:
+                    face[y, x], nearest[y, x], weights[y, x] = number, here, over * here
+    return face, weights, nearest, unsure
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_sees_what_a_loop_over_pixels_sees(seed):
+    rng = np.random.default_rng(seed)
+    screen = rng.uniform(-4, 20, (36, 2))
+    depth = rng.uniform(1, 9, 36) * np.where(rng.random(36) < 0.05, -1, 1)
+    faces = rng.permutation(36).reshape(12, 3)
+    both = rng.random(12) < 0.3
+    seen = rasterise(
+        torch.tensor(screen, dtype=torch.float32),
+        torch.tensor(depth, dtype=torch.float32),
+        torch.tensor(faces),
+        (HEIGHT, WIDTH),
+        torch.tensor(both),
+    )
+    face, weights, nearest, unsure = naive(screen, depth, faces, both)
+    sure = torch.tensor(~unsure)
+    assert sure.float().mean() > 0.95
+    assert 0.2 < seen.hit.float().mean() < 1
+    assert torch.equal(seen.face[sure], torch.tensor(face)[sure])
+    torch.testing.assert_close(seen.weights[sure].double(), torch.tensor(weights)[sure], rtol=0, atol=WEIGHTS)
+    torch.testing.assert_close(seen.depth[sure].double(), torch.tensor(nearest)[sure], rtol=WEIGHTS, atol=0)
+
+
+def test_weights_are_perspective_correct():
+    # the middle of an edge on screen is a point that lies nearer to the corner nearer to the camera
+    seen = rasterise(SQUARE[:3], torch.tensor([1.0, 3.0, 3.0]), HALVES[:1], 10)
+    near, far, _ = seen.weights[2, 5]
+    assert (float(near), float(far)) == pytest.approx((0.75, 0.25), abs=WEIGHTS)
+    assert float(seen.depth[2, 5]) == pytest.approx(0.75 * 1 + 0.25 * 3, rel=WEIGHTS)
+
+
+def test_neighbours_leave_no_gap_and_include_their_edges():
+    seen = rasterise(SQUARE, torch.ones(4), HALVES, 11)
+    expected = torch.zeros(11, 11, dtype=torch.bool)
+    expected[2:9, 2:9] = True
+    assert torch.equal(seen.hit, expected)
+
+
+def test_the_nearest_surface_wins_whatever_the_order():
+    screen, depth = torch.cat([SQUARE, SQUARE]), torch.tensor([2.0] * 4 + [1.0] * 4)
+    for faces in (torch.cat([HALVES, HALVES + 4]), torch.cat([HALVES + 4, HALVES])):
+        seen = rasterise(screen, depth, faces, 10)
+        assert (seen.depth[seen.hit] == 1).all()
+        assert (faces[seen.face[seen.hit]] >= 4).all()
+
+
+def test_a_back_face_is_culled_unless_it_is_double_sided():
+    back = HALVES.flip(1)
+    assert not rasterise(SQUARE, torch.ones(4), back, 10).hit.any()
+    seen = rasterise(SQUARE, torch.ones(4), back, 10, torch.tensor([True, False]))
+    assert seen.hit.any()
+    assert set(seen.face.unique().tolist()) == {-1, 0}
+    assert (seen.weights[seen.hit] >= -1e-5).all()
+
+
+def test_a_triangle_that_reaches_behind_the_camera_is_left_out():
+    assert not rasterise(SQUARE, torch.tensor([1.0, 1.0, -0.1, 1.0]), HALVES, 10).hit.any()
+    assert not rasterise(SQUARE, torch.tensor([1.0, 0.0, 1.0, 1.0]), HALVES[:1], 10).hit.any()
+
+
+def test_nothing_is_seen_where_nothing_is():
+    none = torch.zeros(0, 3, dtype=torch.int64)
+    for faces, shift in ((none, 0.0), (HALVES, 100.0), (HALVES, -100.0), (HALVES, float("nan"))):
+        seen = rasterise(SQUARE + shift, torch.ones(4), faces, (5, 7))
+        assert seen.face.shape == (5, 7)
+        assert not seen.hit.any()
+        assert seen.weights.abs().sum() == 0
+        assert torch.isinf(seen.depth).all()
+
+
+def test_a_triangle_without_area_is_not_seen():
+    line = torch.tensor([[2.0, 2.0], [5.0, 5.0], [8.0, 8.0]])
+    assert not rasterise(line, torch.ones(3), HALVES[:1], 10, torch.tensor([True])).hit.any()
+
+
+def test_normals_of_a_plane_point_at_the_camera_and_seams_share_one():
+    plane = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    none = torch.zeros(0, 2, dtype=torch.int64)
+    assert vertex_normals(plane, HALVES, none)[:, 2].tolist() == [-1.0] * 4  # z grows away from the camera
+    roof = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 1], [0, 1, 1], [0, 0, 0], [1, 0, 0], [1, -1, 1], [0, -1, 1]])
+    faces = torch.cat([HALVES, (HALVES + 4).flip(1)])
+    apart = vertex_normals(roof, faces, none)
+    joined = vertex_normals(roof, faces, torch.tensor([[0, 4], [1, 5]]))
+    assert (apart[0] - apart[4]).norm() > 1
+    assert torch.equal(joined[0], joined[4])
+    assert joined[0, 2] < 0
