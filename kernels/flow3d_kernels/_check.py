@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 PADDINGS = ("border", "zeros")
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 STYLES = ("(B, C)", "(B, C, D)", "(B, C, D, H, W)")
 
 
@@ -54,8 +55,12 @@ def check_adain3d(
 def _floating(name: str, value: object) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor; got {type(value).__name__}")
+    if not torch.compiler.is_compiling() and torch._C._functorch.is_batchedtensor(value):
+        raise ValueError(f"{name} must not be under torch.vmap: make the mapped axis part of B instead")
     if not value.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor; got {value.dtype}")
+    if value.dtype not in FLOATS:
+        raise TypeError(f"{name} must be float16, bfloat16, float32 or float64; got {value.dtype}")
     return value
 
 

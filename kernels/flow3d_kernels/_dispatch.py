@@ -11,12 +11,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from flow3d_kernels import fast_adain, fast_warp, reference
+from flow3d_kernels import _triton, fast_adain, fast_warp, reference
 
 VARIABLE = "FLOW3D_BACKEND"
 REQUESTS = ("auto", "torch", "triton", "reference")
 
-# backend -> operation -> function on checked arguments
+# backend -> operation -> function on checked arguments; "triton" joins when it is first chosen
 OPERATIONS: dict[str, dict[str, Callable[..., Tensor]]] = {
     "reference": {"warp3d": reference.warp3d, "adain3d": reference.adain3d},
     "torch": {"warp3d": fast_warp.warp3d, "adain3d": fast_adain.adain3d},
@@ -38,7 +38,8 @@ def backend(tensor: Tensor | None = None) -> Backend:
     """Tell which backend works on ``tensor``, or on this machine's default device, and why.
 
     ``use_backend`` decides first, then the environment variable FLOW3D_BACKEND (auto, torch, triton or reference).
-    A request for Triton that cannot be met falls back to PyTorch and says so once, in the log of "flow3d_kernels".
+    Triton works on GPU tensors, and on CPU tensors where it is asked for and TRITON_INTERPRET=1 was set before Python
+    started. Where it cannot, PyTorch does, and the log of "flow3d_kernels" says once why.
 
     Raises:
         TypeError: ``tensor`` is neither a tensor nor None.
@@ -50,21 +51,14 @@ def backend(tensor: Tensor | None = None) -> Backend:
     """
     if tensor is not None and not isinstance(tensor, Tensor):
         raise TypeError(f"tensor must be a torch.Tensor or None; got {type(tensor).__name__}")
-    request, asked_by = _request()
-    if request == "reference":
-        return Backend("reference", f"{asked_by} asks for the readable reference.")
-    if request == "torch":
-        return Backend("torch", f"{asked_by} asks for PyTorch's own operations.")
-    obstacle = _why_not_triton(tensor)
-    if request == "triton":
-        obstacle = f"{asked_by} asks for Triton, but {obstacle}"
-        _say_once(f"{obstacle} PyTorch's own operations are used.")
-    return Backend("torch", obstacle[0].upper() + obstacle[1:])
+    return _choose(tensor.device.type if tensor is not None else "cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager
 def use_backend(name: str) -> Generator[None]:
     """Ask for a backend within a block: "auto", "torch", "triton" or "reference"; it overrules FLOW3D_BACKEND.
+
+    A function that torch.compile has compiled keeps the backend that it was compiled with.
 
     Raises:
         ValueError: ``name`` is none of these.
@@ -83,7 +77,36 @@ def use_backend(name: str) -> Generator[None]:
 
 def implementation(operation: str, tensor: Tensor) -> Callable[..., Tensor]:
     """The function that works on ``tensor``."""
-    return OPERATIONS[backend(tensor).name][operation]
+    return OPERATIONS[_name(tensor.device.type)][operation]
+
+
+def _name(device: str) -> str:
+    return _choose(device).name
+
+
+# What torch.compiler.assume_constant_result does: torch.compile takes the answer and does not look inside. Calling it
+# would import the compiler, which takes longer than the rest of this package.
+_name.__dict__["_dynamo_marked_constant"] = True
+
+
+def _choose(device: str) -> Backend:
+    """The backend for tensors on a device, loaded."""
+    request, asked_by = _request()
+    if request == "reference":
+        return Backend("reference", f"{asked_by} asks for the readable reference.")
+    if request == "torch":
+        return Backend("torch", f"{asked_by} asks for PyTorch's own operations.")
+    if request == "auto" and device == "cpu":
+        return Backend("torch", "The tensor is on the CPU, where PyTorch's own operations are the fast ones.")
+    obstacle = _triton.obstacle(device)
+    if not obstacle:
+        OPERATIONS["triton"], _ = _triton.load()
+        reason = "The tensor is on a GPU." if request == "auto" else f"{asked_by} asks for Triton."
+        return Backend("triton", reason)
+    if request == "triton":
+        obstacle = f"{asked_by} asks for Triton, but {obstacle}"
+    _say_once(f"{obstacle} PyTorch's own operations are used.")
+    return Backend("torch", obstacle)
 
 
 def _request() -> tuple[str, str]:
@@ -99,14 +122,6 @@ def _known(source: str, request: object) -> str:
     if request not in REQUESTS:
         raise ValueError(f"{source} must be one of {', '.join(REQUESTS)}; got {request!r}")
     return str(request)
-
-
-def _why_not_triton(tensor: Tensor | None) -> str:
-    """What keeps Triton from ``tensor``, as the end of a sentence."""
-    device = tensor.device.type if tensor is not None else "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return "the tensor is on the CPU, where PyTorch's own operations are the fast ones."
-    return f"this version has no Triton kernel for {device} tensors, so PyTorch's own operations do the work."
 
 
 @cache

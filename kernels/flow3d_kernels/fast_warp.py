@@ -14,8 +14,8 @@ def warp3d(volume: Tensor, flow: Tensor, mask: Tensor | None, padding: str, dete
     by_rows = channels_innermost(volume) if volume.device.type == "cpu" else deterministic
     dtype = torch.promote_types(volume.dtype, flow.dtype)
     lost = flow.isnan().any(dim=1)  # (B, D, H, W)
-    if flow.device.type == "cpu" and not lost.any():
-        lost = None  # a GPU would have to stop and wait for this answer
+    if flow.device.type == "cpu" and not torch.compiler.is_compiling() and not lost.any():
+        lost = None  # a GPU would have to stop and wait for this answer, a compiler cannot know it
     else:
         flow = flow.masked_fill(lost[:, None], 0)
     D, H, W = volume.shape[2:]

@@ -1,0 +1,133 @@
+"""Compile the kernels for a card that is not there, and read what the compiler made of them.
+
+    python -m flow3d_kernels.triton_kernels.ahead sm_90 "warp3d backward, channels-last, float32"
+
+prints one line of JSON per kernel: registers, spilled bytes, vector loads and vector reductions. Without a name, every
+variant. The interpreter must be off (no TRITON_INTERPRET): it replaces the compiler.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from flow3d_kernels.triton_kernels.launch import Launch, recorded
+from flow3d_kernels.triton_kernels.tiles import tiles_of
+from flow3d_kernels.triton_kernels.variants import VARIANTS
+
+TARGETS = {
+    "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_90": GPUTarget("cuda", 90, 32),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+}
+TYPES = {
+    torch.float64: "fp64",
+    torch.float32: "fp32",
+    torch.float16: "fp16",
+    torch.bfloat16: "bf16",
+    torch.int32: "i32",
+    torch.int64: "i64",
+}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the compiler made of one kernel."""
+
+    variant: str
+    kernel: str
+    architecture: str
+    registers: int
+    spilled_bytes: int
+    vector_loads: int  # of 16 bytes
+    vector_reductions: int  # of four float32
+    assembly: str = field(repr=False)  # PTX, or AMD's assembly
+
+
+def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
+    """Compile every kernel that the variant launches, with the tiles and the arguments that it is launched with."""
+    with tiles_of(architecture), recorded() as launches:
+        VARIANTS[variant]()
+    for launch in launches:
+        binary = compile_launch(launch, TARGETS[architecture])
+        amd = architecture.startswith("gfx")
+        assembly = binary.asm["amdgcn" if amd else "ptx"]
+        registers, spilled = amd_registers(assembly) if amd else nvidia_registers(assembly, architecture)
+        yield Compiled(
+            variant,
+            launch.kernel.__name__,
+            architecture,
+            registers,
+            spilled,
+            len(re.findall(r"global_load_dwordx4" if amd else r"ld\.global\S*\.v4\.b32", assembly)),
+            len(re.findall(r"(?:red|atom)\.global\S*\.v4\.f32", assembly)),
+            assembly,
+        )
+
+
+def compile_launch(launch: Launch, target: GPUTarget) -> Any:
+    """Compile a recorded launch as the just-in-time compiler would: same types, same knowledge of 1 and of 16."""
+    signature, constants, attributes = {}, {}, {}
+    for index, parameter in enumerate(launch.kernel.params):
+        value = launch.arguments[parameter.name]
+        if parameter.is_constexpr or (isinstance(value, int) and value == 1):
+            signature[parameter.name], constants[(index,)] = "constexpr", value
+            continue
+        if isinstance(value, Tensor):
+            signature[parameter.name] = "*" + TYPES[value.dtype]  # PyTorch's memory begins at multiples of 16 bytes
+        else:
+            signature[parameter.name] = "i32" if value < 2**31 else "i64"
+        if isinstance(value, Tensor) or value % 16 == 0:
+            attributes[(index,)] = [["tt.divisibility", 16]]
+    source = ASTSource(fn=launch.kernel, signature=signature, constexprs=constants, attrs=attributes)
+    return triton.compile(source, target=target, options={"num_warps": launch.arguments["num_warps"]})
+
+
+def nvidia_registers(ptx: str, architecture: str) -> tuple[int, int]:
+    """Registers per thread and spilled bytes, as the assembler reports them."""
+    from triton.backends.nvidia.compiler import get_ptxas
+
+    number = int(architecture.removeprefix("sm_"))
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder, "kernel.ptx")
+        source.write_text(ptx, encoding="utf-8")
+        chip = f"--gpu-name=sm_{number}{'a' if number >= 90 else ''}"
+        command = [get_ptxas(number).path, "-v", chip, str(source), "-o", f"{folder}/kernel.o"]
+        report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    registers = re.search(r"Used (\d+) registers", report)
+    spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
+    if registers is None or spills is None:
+        raise RuntimeError(f"the assembler's report has changed: {report}")
+    return int(registers[1]), int(spills[1])
+
+
+def amd_registers(assembly: str) -> tuple[int, int]:
+    """Vector registers per thread and spilled bytes (a spilled register is 4)."""
+    registers = re.search(r"\.vgpr_count:\s*(\d+)", assembly)
+    spills = re.search(r"\.vgpr_spill_count:\s*(\d+)", assembly)
+    if registers is None or spills is None:
+        raise RuntimeError("the assembly's report of registers has changed")
+    return int(registers[1]), 4 * int(spills[1])
+
+
+def main(arguments: list[str]) -> None:
+    """Print what was compiled, one line of JSON per kernel."""
+    architecture, *variants = arguments
+    for variant in variants or VARIANTS:
+        for found in compiled(variant, architecture):
+            print(json.dumps(asdict(found) | {"assembly": len(found.assembly)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

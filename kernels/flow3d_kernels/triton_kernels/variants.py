@@ -1,0 +1,66 @@
+"""What is compiled ahead of time in every test run: the operations on the paper's volume, as they would be launched."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from flow3d_kernels.triton_kernels import adain_op, warp_op
+from flow3d_kernels.triton_kernels.launch import FORMATS
+
+SHAPE = (16, 32, 16, 64, 64)  # (B, C, D, H, W)
+
+
+def volume_like(dtype: torch.dtype, layout: str, channels: int = SHAPE[1]) -> Tensor:
+    """A tensor without memory: only its type, shape and layout."""
+    shape = (SHAPE[0], channels, *SHAPE[2:])
+    return torch.empty(shape, dtype=dtype, device="meta").contiguous(memory_format=FORMATS[layout])
+
+
+def warp_inputs(dtype: torch.dtype, layout: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Volume, flow and mask."""
+    flow, mask = (volume_like(torch.float32, "contiguous", channels) for channels in (3, 1))
+    return volume_like(dtype, layout), flow, mask
+
+
+def warp_forward(dtype: torch.dtype, layout: str) -> None:
+    """With mask, so that nothing is left out."""
+    warp_op.forward(*warp_inputs(dtype, layout), True, False)
+
+
+def warp_backward(dtype: torch.dtype, layout: str, deterministic: bool = False) -> None:
+    """With mask and every gradient."""
+    grad = volume_like(dtype, layout)
+    warp_op.backward(grad, *warp_inputs(dtype, layout), True, deterministic, True, True, True)
+
+
+def adain_forward(dtype: torch.dtype, layout: str, axes: int = 2) -> None:
+    """With residual and activation."""
+    x = volume_like(dtype, layout)
+    style = x if axes == 5 else torch.empty(SHAPE[:axes], device="meta")
+    adain_op.forward(x, style, style, x, 1e-5, 0.1)
+
+
+def adain_backward(dtype: torch.dtype, layout: str, axes: int = 2) -> None:
+    """With every gradient."""
+    x = volume_like(dtype, layout)
+    style = x if axes == 5 else torch.empty(SHAPE[:axes], device="meta")
+    row = torch.empty(SHAPE[:2], device="meta")
+    adain_op.backward(x, x, style, style, x, row, row, 0.1, True, True, True, True)
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    f"{name}, {layout}, {str(dtype)[6:]}": partial(variant, dtype, layout)
+    for name, variant in (
+        ("warp3d forward", warp_forward),
+        ("warp3d backward", warp_backward),
+        ("warp3d deterministic backward", partial(warp_backward, deterministic=True)),
+        ("adain3d forward", adain_forward),
+        ("adain3d backward", adain_backward),
+        ("adain3d forward, full maps", partial(adain_forward, axes=5)),
+        ("adain3d backward, full maps", partial(adain_backward, axes=5)),
+    )
+    for layout in FORMATS
+    for dtype in (torch.float32, torch.bfloat16)
+}
