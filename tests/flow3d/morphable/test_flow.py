@@ -1,5 +1,6 @@
 """Exact flow: zero for no motion, a constant for a shifted crop, consistent both ways, honest about what is hidden."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -125,6 +126,15 @@ def test_a_head_around_or_behind_the_camera_gives_no_nonsense(translation):
         flow, visible = exact_flow(target, source)
         assert torch.isfinite(flow).all()
         assert visible[target.alpha > 0].mean() < 0.1 or not (target.alpha > 0).any()
+
+
+@pytest.mark.parametrize("distance", [0.0, -1.0])
+def test_points_at_or_behind_the_camera_have_no_flow_and_are_hidden(distance):
+    frame = posed()
+    behind = replace(frame, vertex_depth=torch.full_like(frame.vertex_depth, distance))
+    flow, visible = exact_flow(frame, behind)
+    assert not flow.any()
+    assert not visible[frame.alpha > 0].any()
 
 
 def test_two_persons_or_two_sizes_are_refused():
