@@ -22,6 +22,7 @@ from ..datasets import Pair, make_pair
 from ..morphable import PARTS, Camera, Coefficients, Person, exact_flow, talking_head
 from ..morphable.checks import check_integer
 from ..morphable.files import write_whole
+from ..morphable.threads import one_thread
 
 FIRST_SEED = 1_000_000  # of the published lists
 
@@ -115,21 +116,17 @@ def _milliseconds(work: Callable[[int], object], repeat: int) -> float:
     return 1000 * (time.process_time() - start) / repeat
 
 
+@one_thread()
 def measure_speed(repeat: int = 60) -> dict[str, float]:
     """CPU milliseconds of one thread per stage, 64 px and 2 x 2 samples a pixel."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        person, motion = Person.random(5), talking_head(repeat, 5)
-        source = person.render(motion.frame(0), 64)
-        frames = [person.render(motion.frame(k), 64) for k in range(repeat)]
-        spent = {
-            "pose": _milliseconds(lambda k: person.vertices(motion.frame(k)), repeat),
-            "render": _milliseconds(lambda k: person.render(motion.frame(k), 64), repeat),
-            "flow": _milliseconds(lambda k: exact_flow(frames[k], source), repeat),
-        }
-    finally:
-        torch.set_num_threads(threads)
+    person, motion = Person.random(5), talking_head(repeat, 5)
+    source = person.render(motion.frame(0), 64)
+    frames = [person.render(motion.frame(k), 64) for k in range(repeat)]
+    spent = {
+        "pose": _milliseconds(lambda k: person.vertices(motion.frame(k)), repeat),
+        "render": _milliseconds(lambda k: person.render(motion.frame(k), 64), repeat),
+        "flow": _milliseconds(lambda k: exact_flow(frames[k], source), repeat),
+    }
     return spent | {"frames a second": 1000 / (spent["render"] + spent["flow"])}
 
 

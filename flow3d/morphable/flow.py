@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .frame import Frame
+from .threads import one_thread
 
 DEPTH_SLACK = 0.03  # head half-heights: a surface may lie this far behind the z-buffer and still be the one seen
 NEAR = 1e-3  # head half-heights from the camera; what is nearer, or behind it, has no place in the image
@@ -12,6 +13,7 @@ SNAP = 1e-3  # pixels: a point this close to a pixel's centre is on it, and need
 OPAQUE = 1 - 1e-3
 
 
+@one_thread()
 def exact_flow(target: Frame, source: Frame) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"]]:
     """Return the backward flow (3,H,W) from ``target`` to ``source`` and where the point is seen in both (1,H,W).
 

@@ -20,6 +20,7 @@ from .head.parts import MATERIAL
 from .head.procedural import ProceduralHead
 from .rasteriser import Surface, rasterise, vertex_normals
 from .shading import develop, illuminate
+from .threads import one_thread
 
 _PART_OF = dict(
     skin="skin", eyeball="eyes", rim="eyes", bag="mouth", teeth="mouth", tongue="mouth", hair="hair", ear="skin",
@@ -117,6 +118,7 @@ class Person:
         """Posed vertices (V, 3) of one frame; see :meth:`MorphableModel.posed`."""
         return self.head.posed(coefficients, self.base)
 
+    @one_thread()
     def render(
         self, coefficients: Coefficients | Float[Tensor, " 73"], size: int = 64, *, supersample: int = 2
     ) -> Frame:
@@ -152,6 +154,7 @@ class Person:
         distance = (surface.depth - self.camera.distance)[None]
         return Frame(image, foreground, alpha, labels, distance, surface, screen, depth, self)
 
+    @one_thread()
     def shade(self, surface: Surface, coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor, "3 H W"]:
         """Paint and light what ``surface`` sees at these coefficients: an image in [-1, 1], black beside the person."""
         normals = vertex_normals(self.vertices(coefficients), self.faces, self.head.seams)

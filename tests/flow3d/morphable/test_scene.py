@@ -96,6 +96,20 @@ def test_the_same_person_is_the_same_bytes():
     assert not torch.equal(Person.random(4).render(NEUTRAL, 64).image, frame.image)
 
 
+def test_the_number_of_threads_changes_nothing_and_is_left_alone():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        image = PERSON.render(NEUTRAL, 64).image
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ValueError, match="size"):
+            PERSON.render(NEUTRAL, 100)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(image, posed().image)
+
+
 def test_translation_moves_the_head_right_down_and_away():
     frame = posed()
     at = centroid(frame, "skin")
