@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from ..assets import path as asset
+from ..files import write_whole
 from ..morphable import Coefficients
-from ..morphable.files import write_whole
 from .clips import Clip, make_clip
 
 EXAMPLE = {"seed": 1_000_323, "frames": 50, "size": 128}  # a published seed that no training sees

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -19,9 +20,9 @@ from torch import Tensor
 from flow3d_kernels import warp3d
 
 from ..datasets import Pair, make_pair
-from ..morphable import PARTS, Camera, Coefficients, Person, exact_flow, talking_head
+from ..files import write_whole
+from ..morphable import PARTS, Camera, Coefficients, Person, exact_flow, rasterise, talking_head
 from ..morphable.checks import check_integer
-from ..morphable.files import write_whole
 from ..morphable.threads import one_thread
 
 FIRST_SEED = 1_000_000  # of the published lists
@@ -118,16 +119,26 @@ def _milliseconds(work: Callable[[int], object], repeat: int) -> float:
 
 @one_thread()
 def measure_speed(repeat: int = 60) -> dict[str, float]:
-    """CPU milliseconds of one thread per stage, 64 px and 2 x 2 samples a pixel."""
+    """CPU milliseconds of one thread per stage, 64 px and 2 x 2 samples a pixel; and what a slider of 128 px costs."""
     person, motion = Person.random(5), talking_head(repeat, 5)
     source = person.render(motion.frame(0), 64)
     frames = [person.render(motion.frame(k), 64) for k in range(repeat)]
+    screens = [(2 * frame.screen + 1, frame.vertex_depth) for frame in frames]
+
+    def redraw(k: int) -> None:
+        picture = person.render(motion.frame(k), 128).image
+        cv2.imencode(".png", ((picture + 1) * 127.5).byte().permute(1, 2, 0).numpy())
+
     spent = {
-        "pose": _milliseconds(lambda k: person.vertices(motion.frame(k)), repeat),
-        "render": _milliseconds(lambda k: person.render(motion.frame(k), 64), repeat),
-        "flow": _milliseconds(lambda k: exact_flow(frames[k], source), repeat),
+        "pose, ms": _milliseconds(lambda k: person.vertices(motion.frame(k)), repeat),
+        "rasterise, ms": _milliseconds(
+            lambda k: rasterise(*screens[k], person.faces, 129, person.double_sided), repeat
+        ),
+        "whole frame, ms": _milliseconds(lambda k: person.render(motion.frame(k), 64), repeat),
+        "exact flow, ms": _milliseconds(lambda k: exact_flow(frames[k], source), repeat),
     }
-    return spent | {"frames a second": 1000 / (spent["render"] + spent["flow"])}
+    per_second = 1000 / (spent["whole frame, ms"] + spent["exact flow, ms"])
+    return spent | {"frames with flow a second": per_second, "128 px drawn as PNG, ms": _milliseconds(redraw, repeat)}
 
 
 def report(pairs: int, identities: int, size: int) -> dict[str, dict[str, float]]:

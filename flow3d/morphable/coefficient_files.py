@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .files import write_whole
+from ..files import write_whole
 
 PathLike = str | os.PathLike[str]
 

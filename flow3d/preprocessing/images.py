@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..morphable.files import write_whole
+from ..files import write_whole
 
 
 def from_uint8(rgb: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:

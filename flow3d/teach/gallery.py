@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from flow3d.datasets.clip_files import example_clip
+from flow3d.files import write_whole
 from flow3d.morphable import Coefficients, Person, exact_flow
-from flow3d.morphable.files import write_whole
 from flow3d.preprocessing import ASTRONAUT_EXPRESSION, Portrait, astronaut, crop_portrait, fit_head
 from flow3d.teach.figures import flow_to_rgb, row
 
@@ -56,7 +56,7 @@ def small_png(picture: Image.Image, limit: int = LIMIT) -> bytes:
 
 def readme_figure() -> Image.Image:
     """Two rows: a head whose sliders move, with its flow; a photograph that follows a driving head."""
-    person = Person.random(2)
+    person = Person.random(43)
     neutral = person.render(Coefficients.neutral(), 256)
     moves = {"smile": {"smile": 1.0}, "jaw_open": {"jaw_open": 1.0}, "yaw": {"yaw": 0.6}}
     frames = {name: person.render(Coefficients.neutral().replace(**move), 256) for name, move in moves.items()}
@@ -71,7 +71,7 @@ def readme_figure() -> Image.Image:
     clip = example_clip()
     generated = list(portrait.drive(clip.coefficients))
     shown = {"a photograph": photo}
-    for number, k in enumerate((21, 44)):
+    for number, k in enumerate((30, 12)):
         shown |= {f"driving{' ' * number}": clip.frames[k], f"generated{' ' * number}": generated[k]}
     return Image.fromarray(np.vstack([row(heads, height=192), row(shown, height=192)]))
 

@@ -47,7 +47,7 @@ def test_the_rigid_flow_is_the_exact_flow_on_the_head(person):
     source, target = turned(person, yaw=-0.2, pitch=0.1), turned(person, yaw=0.3, roll=0.1)
     angles = [torch.tensor([0.1, -0.2, 0.0]), torch.tensor([0.0, 0.3, 0.1])]
     exact, visible = exact_flow(target, source)
-    rigid = GRID.rigid_flow(*angles)
+    rigid = GRID.rigid_flow(angles[0], angles[1])
     slices = (target.depth[0].nan_to_num(posinf=0) - GRID.near) / (GRID.far - GRID.near) * 31
     low = slices.floor().clamp(0, 30).long()
     share = (slices - low).clamp(0, 1)
@@ -62,7 +62,7 @@ def test_the_rigid_flow_is_the_exact_flow_on_the_head(person):
 
 def test_a_coarse_rigid_flow_is_the_fine_one(person):
     angles = [torch.tensor([0.0, -0.35, 0.0]), torch.tensor([0.0, 0.35, 0.0])]
-    fine, coarse = GRID.rigid_flow(*angles), GRID.rigid_flow(*angles, (4, 8))
+    fine, coarse = (GRID.rigid_flow(angles[0], angles[1], shape) for shape in (None, (4, 8)))
     inner = (slice(None), slice(2, -2), slice(8, -8), slice(8, -8))  # enlarging clamps at the rim
     assert (fine - coarse)[inner].abs().max() < 1.0
     assert fine.abs().max() > 10
@@ -77,7 +77,7 @@ def test_warping_the_volume_turns_the_head(person):
         picture, _ = composite(warp3d(GRID.lift(source)[None], flow[None].contiguous(), padding="zeros")[0])
         return float((picture - target.foreground)[:, seen].abs().mean())
 
-    right, wrong = GRID.rigid_flow(*angles), GRID.rigid_flow(*reversed(angles))
+    right, wrong = GRID.rigid_flow(angles[0], angles[1]), GRID.rigid_flow(angles[1], angles[0])
     assert error(right) < 0.5 * error(torch.zeros_like(right))
     assert error(wrong) > error(torch.zeros_like(right))
 

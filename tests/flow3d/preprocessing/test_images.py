@@ -24,7 +24,7 @@ def test_eight_bits_survive_both_ways():
 def test_a_png_holds_the_same_colours_in_the_same_order(tmp_path):
     rgb = picture()
     write_image(tmp_path / "a.png", from_uint8(rgb))
-    assert (cv2.imread(str(tmp_path / "a.png"))[..., ::-1] == rgb).all()
+    assert (np.asarray(cv2.imread(str(tmp_path / "a.png")))[..., ::-1] == rgb).all()
     assert torch.equal(read_image(tmp_path / "a.png"), from_uint8(rgb))
 
 

@@ -2,23 +2,23 @@
 
 import io
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from flow3d.teach import film
 
 
 def test_every_frame_is_in_the_film():
     frames = [torch.full((3, 6, 8), level) for level in (-1.0, 0.0, 1.0)]
-    picture = Image.open(io.BytesIO(film(frames, fps=20).data))
-    assert (picture.width, picture.height, picture.n_frames) == (8, 6, 3)
-    shown = []
-    for k in range(3):
-        picture.seek(k)
-        shown.append(picture.convert("RGB").getpixel((2, 2))[0])
-        assert picture.info["duration"] == 50
-    assert shown == [0, 128, 255]
+    data = film(frames, fps=20).data
+    assert isinstance(data, bytes)
+    played = list(ImageSequence.Iterator(Image.open(io.BytesIO(data))))
+    assert [frame.size for frame in played] == [(8, 6)] * 3
+    shown = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(Image.open(io.BytesIO(data)))]
+    assert [int(frame[2, 2, 0]) for frame in shown] == [0, 128, 255]
+    assert played[0].info["duration"] == 50
 
 
 def test_what_makes_no_film_is_refused():
