@@ -42,13 +42,13 @@ def notebook_figure(path: Path) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(shown[-1]["image/png"]))).convert("RGB")
 
 
-def small_png(picture: Image.Image, limit: int = LIMIT) -> bytes:
-    """Return a PNG of at most ``limit`` bytes: 96 colours, and as wide as that allows."""
+def small_png(picture: Image.Image, limit: int = LIMIT, colours: int = 96) -> bytes:
+    """Return a PNG of at most ``limit`` bytes with few ``colours``, as wide as that allows."""
     for width in range(min(picture.width, 1000), 0, -20):
         height = round(picture.height * width / picture.width)
         buffer = io.BytesIO()
         small = picture.resize((width, height), Image.Resampling.LANCZOS)
-        small.quantize(96, kmeans=4, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        small.quantize(colours, kmeans=4, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
         if len(buffer.getvalue()) <= limit:
             return buffer.getvalue()
     raise ValueError(f"limit: expected room for a picture, got {limit} bytes")
@@ -71,7 +71,7 @@ def readme_figure() -> Image.Image:
     clip = example_clip()
     generated = list(portrait.drive(clip.coefficients))
     shown = {"a photograph": photo}
-    for number, k in enumerate((30, 12)):
+    for number, k in enumerate((14, 36)):
         shown |= {f"driving{' ' * number}": clip.frames[k], f"generated{' ' * number}": generated[k]}
     return Image.fromarray(np.vstack([row(heads, height=192), row(shown, height=192)]))
 
@@ -90,7 +90,7 @@ def main() -> None:
             write_whole(options.out / f"{path.stem}.png", small_png(notebook_figure(path)))
             print(options.out / f"{path.stem}.png")
     if "readme".startswith(wanted):
-        write_whole(options.out / "readme.png", small_png(readme_figure(), 3 * LIMIT))
+        write_whole(options.out / "readme.png", small_png(readme_figure(), 3 * LIMIT, colours=256))
         print(options.out / "readme.png")
 
 
