@@ -16,6 +16,7 @@ from ..morphable import Coefficients
 from ..morphable.coefficients import EXPRESSION, ROTATION
 from ..morphable.head.parts import MATERIAL
 from ..morphable.rasteriser import Surface
+from ..morphable.threads import one_thread
 from .fitting import HeadFit
 from .images import check_image
 
@@ -62,7 +63,8 @@ class Portrait:
     def flow(self, target: Coefficients) -> Float[Tensor, "3 H W"]:
         """Backward flow from the photograph with the coefficients ``target`` to the photograph as it is, in pixels.
 
-        Exact on the fitted head; outside its silhouette it fades smoothly to zero. dz is in pixels too.
+        Exact where the photograph shows the fitted head; what it hides follows its seen neighbours, and outside the
+        silhouette the flow fades smoothly to zero. dz is in pixels too.
         """
         return self._move(target)[0]
 
@@ -83,6 +85,7 @@ class Portrait:
             target[ROTATION] += frame[ROTATION] - motion.values[0, ROTATION]
             yield self.render(Coefficients(target[None]))
 
+    @one_thread()
     def render(self, target: Coefficients, *, paint_mouth: bool = True) -> Float[Tensor, "3 H W"]:
         """The photograph (3,H,W) with the coefficients ``target``.
 
@@ -101,6 +104,7 @@ class Portrait:
         share = torch.from_numpy(soft)[None] * inside
         return warped * (1 - share) + colour * share
 
+    @one_thread()
     def _move(self, target: Coefficients) -> tuple[Float[Tensor, "3 H W"], Bool[Tensor, "H W"], Surface]:
         """The flow, where the target shows a mouth's inside that the photograph hides, and the target's surface."""
         seen = self.fit.surface(target, self.size)
@@ -121,7 +125,9 @@ class Portrait:
         mouth = torch.zeros(hit.shape, dtype=torch.bool)
         material = self.fit.person.material[seen.face[hit]]
         mouth[hit] = hidden & torch.isin(material, torch.tensor([MATERIAL[name] for name in MOUTH]))
-        return _fade(flow, hit, FADE * self.fit.scale), mouth, seen
+        known = hit.clone()  # what the photograph hides would fetch a ghost: it follows its neighbours instead
+        known[hit] = ~hidden
+        return _fade(flow, known, FADE * self.fit.scale), mouth, seen
 
 
 def _fade(flow: Float[Tensor, "3 H W"], hit: Bool[Tensor, "H W"], reach: float) -> Float[Tensor, "3 H W"]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 
 from flow3d_kernels import use_backend, warp3d
 
-BACKENDS = ("reference", "torch")
+BACKENDS = ("reference", "torch") if os.environ.get("TRITON_INTERPRET") != "1" else ("triton",)  # test_interpreter.py
 LAYOUTS = ("contiguous", "channels-last")
 PADDINGS = ("border", "zeros")
 everywhere = pytest.mark.parametrize(("backend", "layout"), list(itertools.product(BACKENDS, LAYOUTS)))

@@ -99,6 +99,7 @@ def gathered(
     """The volume's gradient without atomics: sort voxels by the cell that they read in, then fetch."""
     B, C, D, H, W = volume.shape
     voxels, cell_count = D * H * W, (D + 1) * (H + 1) * (W + 1)
+    common = common | {"INDEX": index_of(max(max(C, 3) * voxels, cell_count))}
     integer = torch.int32 if cell_count < 2**31 else torch.int64
     cells = torch.empty(B, voxels, dtype=integer, device=volume.device)
     tile = tile_for("warp3d_cells", "contiguous", 1, 4, volume.device)
