@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from flow3d_kernels import use_backend
 from tolerances import KERNELS
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last_3d}
@@ -65,5 +66,37 @@ def assert_close():
         scale = max(1.0, expected.abs().max().item())
         error = (got.double() - expected.double()).abs().max().item() / scale
         assert error <= limit, f"{name}: error {error:.2e} exceeds {limit:.0e} ({tolerance})"
+
+    return check
+
+
+@pytest.fixture
+def outputs_begin_as_nan(monkeypatch):
+    """Memory that a kernel should have written and did not must not look like an answer."""
+    for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
+        original = getattr(owner, name)
+
+        def poisoned(*args, original=original, **options):
+            made = original(*args, **options)
+            return made.fill_(torch.nan) if made.is_floating_point() and made.device.type != "meta" else made
+
+        monkeypatch.setattr(owner, name, poisoned)
+
+
+@pytest.fixture
+def assert_kernel_parity(with_gradients, assert_close):
+    """Compare a Triton kernel's values and gradients with the reference in float64, and count the kernels that ran."""
+    from flow3d_kernels.triton_kernels.launch import launches
+
+    def check(function, tensors, names, tolerance, kernels):
+        before = launches.copy()
+        got = with_gradients(function, *tensors)
+        assert set(launches - before) == set(kernels)
+        with use_backend("reference"):
+            expected = with_gradients(function, *(tensor.double() for tensor in tensors))
+        for name, a, b, tensor in zip(names, got, expected, (tensors[0], *tensors), strict=True):
+            assert a.dtype == tensor.dtype, name
+            assert_close(a, b, tolerance, name)
+        return got
 
     return check

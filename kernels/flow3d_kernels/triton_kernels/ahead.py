@@ -1,16 +1,17 @@
 """Compile the kernels for a card that is not there, and read what the compiler made of them.
 
-    python -m flow3d_kernels.triton_kernels.ahead sm_90 "warp3d backward, channels-last, float32"
+    python -m flow3d_kernels.triton_kernels.ahead sm_90 gfx942 --variant "warp3d backward, channels-last, float32"
 
-prints one line of JSON per kernel: registers, spilled bytes, vector loads and vector reductions. Without a name, every
-variant. The interpreter must be off (no TRITON_INTERPRET): it replaces the compiler.
+prints one line of JSON per kernel: registers, spilled bytes, vector loads and vector reductions; ``--assembly FOLDER``
+keeps the PTX too. Without a variant, all of them. It needs neither card nor driver, but the interpreter must be off (no
+TRITON_INTERPRET): it replaces the compiler.
 """
 
+import argparse
 import json
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,7 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from flow3d_kernels._triton import interpreted
 from flow3d_kernels.triton_kernels.launch import Launch, recorded
 from flow3d_kernels.triton_kernels.tiles import tiles_of
 from flow3d_kernels.triton_kernels.variants import VARIANTS
@@ -51,12 +53,19 @@ class Compiled:
     registers: int
     spilled_bytes: int
     vector_loads: int  # of 16 bytes
-    vector_reductions: int  # of four float32
+    vector_reductions: int  # of four float32 into memory, in one instruction
+    atomics: int  # instructions whose order is not fixed, vector reductions among them
     assembly: str = field(repr=False)  # PTX, or AMD's assembly
 
 
 def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
-    """Compile every kernel that the variant launches, with the tiles and the arguments that it is launched with."""
+    """Compile every kernel that the variant launches, with the tiles and the arguments that it is launched with.
+
+    Raises:
+        RuntimeError: the interpreter is on.
+    """
+    if interpreted():
+        raise RuntimeError("TRITON_INTERPRET=1 replaces Triton's compiler: start Python without it")
     with tiles_of(architecture), recorded() as launches:
         VARIANTS[variant]()
     for launch in launches:
@@ -72,6 +81,7 @@ def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
             spilled,
             len(re.findall(r"global_load_dwordx4" if amd else r"ld\.global\S*\.v4\.b32", assembly)),
             len(re.findall(r"(?:red|atom)\.global\S*\.v4\.f32", assembly)),
+            len(re.findall(r"global_atomic_" if amd else r"\b(?:red|atom)\.", assembly)),
             assembly,
         )
 
@@ -121,13 +131,22 @@ def amd_registers(assembly: str) -> tuple[int, int]:
     return int(registers[1]), 4 * int(spills[1])
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print what was compiled, one line of JSON per kernel."""
-    architecture, *variants = arguments
-    for variant in variants or VARIANTS:
-        for found in compiled(variant, architecture):
-            print(json.dumps(asdict(found) | {"assembly": len(found.assembly)}))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("architectures", nargs="+", choices=TARGETS)
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="may be repeated; default: all")
+    parser.add_argument("--assembly", type=pathlib.Path, help="folder for what was compiled, as text")
+    options = parser.parse_args()
+    for architecture in options.architectures:
+        for variant in options.variant or VARIANTS:
+            for found in compiled(variant, architecture):
+                print(json.dumps(asdict(found) | {"assembly": len(found.assembly)}), flush=True)
+                if options.assembly:
+                    options.assembly.mkdir(parents=True, exist_ok=True)
+                    name = f"{variant}, {found.kernel}, {architecture}".replace(", ", "-").replace(" ", "_")
+                    (options.assembly / f"{name}.txt").write_text(found.assembly, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -10,23 +10,25 @@ from flow3d_kernels.triton_kernels import adain_op, warp_op
 from flow3d_kernels.triton_kernels.launch import FORMATS
 
 SHAPE = (16, 32, 16, 64, 64)  # (B, C, D, H, W)
+WIDE = (1, 32, 512, 512, 512)  # one sample of 2^32 elements: offsets of 64 bits
 
 
-def volume_like(dtype: torch.dtype, layout: str, channels: int = SHAPE[1]) -> Tensor:
+def volume_like(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE, channels: int | None = None) -> Tensor:
     """A tensor without memory: only its type, shape and layout."""
-    shape = (SHAPE[0], channels, *SHAPE[2:])
-    return torch.empty(shape, dtype=dtype, device="meta").contiguous(memory_format=FORMATS[layout])
+    B, C, *space = shape
+    tensor = torch.empty(B, C if channels is None else channels, *space, dtype=dtype, device="meta")
+    return tensor.contiguous(memory_format=FORMATS[layout])
 
 
-def warp_inputs(dtype: torch.dtype, layout: str) -> tuple[Tensor, Tensor, Tensor]:
+def warp_inputs(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE) -> tuple[Tensor, Tensor, Tensor]:
     """Volume, flow and mask."""
-    flow, mask = (volume_like(torch.float32, "contiguous", channels) for channels in (3, 1))
-    return volume_like(dtype, layout), flow, mask
+    flow, mask = (volume_like(torch.float32, "contiguous", shape, channels) for channels in (3, 1))
+    return volume_like(dtype, layout, shape), flow, mask
 
 
-def warp_forward(dtype: torch.dtype, layout: str) -> None:
+def warp_forward(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE) -> None:
     """With mask, so that nothing is left out."""
-    warp_op.forward(*warp_inputs(dtype, layout), True, False)
+    warp_op.forward(*warp_inputs(dtype, layout, shape), True, False)
 
 
 def warp_backward(dtype: torch.dtype, layout: str, deterministic: bool = False) -> None:
@@ -50,17 +52,28 @@ def adain_backward(dtype: torch.dtype, layout: str, axes: int = 2) -> None:
     adain_op.backward(x, x, style, style, x, row, row, 0.1, True, True, True, True)
 
 
+BOTH = (torch.float32, torch.bfloat16)
+
+# At most 24, so that compiling them for three architectures stays a matter of a minute.
+LIST: tuple[tuple[str, Callable[..., None], str, tuple[torch.dtype, ...]], ...] = (
+    ("warp3d forward", warp_forward, "channels-last", BOTH),
+    ("warp3d forward", warp_forward, "contiguous", BOTH),
+    ("warp3d backward", warp_backward, "channels-last", BOTH),
+    ("warp3d backward", warp_backward, "contiguous", BOTH),
+    ("warp3d deterministic backward", partial(warp_backward, deterministic=True), "channels-last", BOTH[1:]),
+    ("warp3d deterministic backward", partial(warp_backward, deterministic=True), "contiguous", BOTH[:1]),
+    ("warp3d forward of 2^32 elements", partial(warp_forward, shape=WIDE), "channels-last", BOTH[:1]),
+    ("adain3d forward", adain_forward, "channels-last", BOTH),
+    ("adain3d forward", adain_forward, "contiguous", BOTH),
+    ("adain3d backward", adain_backward, "channels-last", BOTH),
+    ("adain3d backward", adain_backward, "contiguous", BOTH),
+    ("adain3d forward, full maps", partial(adain_forward, axes=5), "channels-last", BOTH[:1]),
+    ("adain3d forward, full maps", partial(adain_forward, axes=5), "contiguous", BOTH[1:]),
+    ("adain3d backward, full maps", partial(adain_backward, axes=5), "channels-last", BOTH[:1]),
+    ("adain3d backward, full maps", partial(adain_backward, axes=5), "contiguous", BOTH[1:]),
+)
 VARIANTS: dict[str, Callable[[], None]] = {
     f"{name}, {layout}, {str(dtype)[6:]}": partial(variant, dtype, layout)
-    for name, variant in (
-        ("warp3d forward", warp_forward),
-        ("warp3d backward", warp_backward),
-        ("warp3d deterministic backward", partial(warp_backward, deterministic=True)),
-        ("adain3d forward", adain_forward),
-        ("adain3d backward", adain_backward),
-        ("adain3d forward, full maps", partial(adain_forward, axes=5)),
-        ("adain3d backward, full maps", partial(adain_backward, axes=5)),
-    )
-    for layout in FORMATS
-    for dtype in (torch.float32, torch.bfloat16)
+    for name, variant, layout, dtypes in LIST
+    for dtype in dtypes
 }
