@@ -5,12 +5,13 @@ import dataclasses
 import doctest
 import logging
 import pathlib
+import sys
 
 import pytest
 import torch
 
 import flow3d_kernels
-from flow3d_kernels import Backend, _dispatch, backend, fast_warp, operations, use_backend, warp3d
+from flow3d_kernels import Backend, _dispatch, _triton, backend, fast_warp, operations, use_backend, warp3d
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +66,64 @@ def test_triton_falls_back_with_one_notice_that_says_why(monkeypatch, caplog, dr
     assert backend(volume).reason.startswith("FLOW3D_BACKEND=triton asks for Triton, but")
     monkeypatch.delenv("FLOW3D_BACKEND")
     assert torch.equal(results[0], warp3d(volume, flow))
+
+
+@pytest.fixture
+def fresh_triton():
+    """What loading Triton says is remembered; forget it before and after."""
+    _triton.load.cache_clear()
+    yield
+    _triton.load.cache_clear()
+
+
+def test_a_gpu_tensor_is_worked_by_triton(fresh_triton):
+    pytest.importorskip("triton", reason="Triton has no wheel here")
+    assert _dispatch._choose("cuda") == Backend("triton", "The tensor is on a GPU.")
+    assert _dispatch.OPERATIONS["triton"].keys() == {"warp3d", "adain3d"}
+    from flow3d_kernels.triton_kernels import adain_forward, warp_forward
+
+    for kernel in (warp_forward.warp3d_forward, adain_forward.adain3d_forward):
+        assert kernel.fn.__module__.startswith("flow3d_kernels"), "the shape checker has wrapped a kernel"
+
+
+def test_an_absent_triton_is_a_notice_and_no_error(fresh_triton, monkeypatch, caplog):
+    monkeypatch.setattr(_triton.importlib.util, "find_spec", lambda name: None)
+    answers = [_dispatch._choose("cuda") for _ in range(3)]
+    assert {answer.name for answer in answers} == {"torch"}
+    assert answers[0].reason == "Triton is not installed."
+    assert caplog.messages == ["Triton is not installed. PyTorch's own operations are used."]
+
+
+@pytest.mark.parametrize("error", [ImportError("libcuda is missing"), AttributeError("an old release")])
+def test_a_broken_triton_is_a_notice_and_no_error(error, fresh_triton, monkeypatch, caplog):
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "flow3d_kernels.triton_kernels" or name == "triton":
+                raise error
+
+    for name in [name for name in sys.modules if name.startswith("flow3d_kernels.triton_kernels")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(flow3d_kernels, "triton_kernels", raising=False)
+    monkeypatch.setattr(_triton.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    assert [_dispatch._choose("cuda").name for _ in range(2)] == ["torch", "torch"]
+    assert len(caplog.records) == 1
+    assert f"Triton cannot be imported ({type(error).__name__}: {error})." in caplog.text
+
+
+def test_an_interpreter_asked_for_too_late_is_a_notice(fresh_triton, monkeypatch, caplog, draw, draw_flow):
+    pytest.importorskip("triton", reason="Triton has no wheel here")
+    _triton.load()
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setenv("FLOW3D_BACKEND", "triton")
+    assert warp3d(draw((1, 2, 3, 4, 5)), draw_flow((1, 3, 3, 4, 5))).shape == (1, 2, 3, 4, 5)
+    assert "TRITON_INTERPRET=1 was set after Triton had been imported" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_other_devices_are_worked_by_pytorch(caplog):
+    assert _dispatch._choose("mps").name == "torch"
+    assert "Triton has no kernel here for mps tensors." in caplog.text
 
 
 def test_the_dispatch_decides_what_runs(monkeypatch, draw, draw_flow):

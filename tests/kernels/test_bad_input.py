@@ -23,6 +23,12 @@ BAD_WARPS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         TypeError,
         "volume must be a floating-point tensor; got torch.int",
     ),
+    "volume of eight bits": (
+        {"volume": VOLUME.to(torch.float8_e4m3fn)},
+        TypeError,
+        "volume must be float16, bfloat16, float32 or float64; got torch.float8_e4m3fn",
+    ),
+    "mask of eight bits": ({"mask": MASK.to(torch.float8_e5m2)}, TypeError, "mask must be float16, bfloat16, float32"),
     "volume of four axes": (
         {"volume": VOLUME[0]},
         ValueError,
@@ -96,6 +102,23 @@ def test_adain3d_refuses(case):
     arguments: dict[str, Any] = {"x": VOLUME, "gamma": STYLE, "beta": STYLE} | changes
     with pytest.raises(error, match=re.escape(message)):
         adain3d(**arguments)
+
+
+def test_a_mapped_axis_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"volume must not be under torch\.vmap: make the mapped axis part of B"):
+        torch.vmap(warp3d)(VOLUME[None], FLOW[None])
+    with pytest.raises(ValueError, match=r"gamma must not be under torch\.vmap"):
+        torch.vmap(lambda gamma: adain3d(VOLUME, gamma, STYLE))(STYLE[None])
+
+
+def test_more_than_2_to_the_31_elements_are_no_surprise():
+    """Without memory: a value repeated 2^32 times, and a result of that shape."""
+    volume = torch.empty((), device="meta").expand(1, 4, 1024, 1024, 1024)
+    with use_backend("torch"):
+        assert warp3d(volume, volume[:, :3]).shape == volume.shape
+        assert adain3d(volume, volume[:, :, 0, 0, 0], volume).shape == volume.shape
+    with pytest.raises(ValueError, match="flow must be"):
+        warp3d(volume, volume)
 
 
 def test_backend_refuses(monkeypatch):

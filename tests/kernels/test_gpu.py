@@ -27,7 +27,7 @@ def test_triton_works_on_this_card():
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("deterministic", [False, True])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
 def test_warp3d(dtype, layout, padding, deterministic, shape, draw, draw_flow, assert_kernel_parity, with_gradients):
     B, _, *space = shape
     positions = torch.promote_types(dtype, torch.float32)
@@ -49,7 +49,7 @@ def test_warp3d(dtype, layout, padding, deterministic, shape, draw, draw_flow, a
 @dtypes
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("gamma_axes", "beta_axes"), [(2, 2), (2, 3), (3, 5), (5, 2), (5, 5)])
-@pytest.mark.parametrize("shape", [*SHAPES, (1, 3, 9, 65, 67)], ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, (1, 3, 9, 65, 67)], ids=lambda s: "x".join(map(str, s)))
 def test_adain3d(dtype, layout, gamma_axes, beta_axes, shape, draw, assert_kernel_parity, monkeypatch):
     from flow3d_kernels.triton_kernels import adain_op
 
