@@ -8,6 +8,8 @@ from lesson import FOLDER, PATHS, Lesson, checks_in, is_unsolved, read, stub_in,
 
 START = "00_start_here.ipynb"
 README = FOLDER.parent / "README.md"
+# Numbers of the course; while some are still to be written, a notebook's neighbours are those that exist.
+COURSE = [f"{number:02d}" for number in range(10)]
 # The start page welcomes and reports; it may be shorter than a lesson.
 CELLS = {"00": (12, 40)}
 WORDS = {"00": (400, 1500)}
@@ -27,8 +29,11 @@ def lesson(request) -> Lesson:
     return read(request.param)
 
 
-def test_numbers_run_without_a_gap():
-    assert [path.name[:2] for path in PATHS] == [f"{index:02d}" for index in range(len(PATHS))]
+def test_numbers_are_the_course_s_in_order_each_once():
+    numbers = [path.name[:2] for path in PATHS]
+    assert numbers == sorted(set(numbers)), "two notebooks share a number"
+    assert numbers[0] == COURSE[0], "the course begins with the start page"
+    assert set(numbers) <= set(COURSE), "the course has ten notebooks"
 
 
 def test_nothing_else_lies_among_the_notebooks():
