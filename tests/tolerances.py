@@ -46,6 +46,8 @@ BENCH = {
     "warp3d contiguous": (1e-4, "the floor that the project sets; measured 1.1e-5 where sizes are powers of two"),
     "adain3d channels-last": (4e-6, "measured 1.2e-6"),
     "adain3d contiguous": (4e-6, "measured 1.1e-6"),
+    "bfloat16 values": (4e-2, "results of up to 8 are rounded to 2^-9 of themselves; no run on a card yet"),
+    "bfloat16 gradients": (1e-2, "rounded to 2^-9 of the largest; no run on a card yet"),
     "gradients": (1.2e-5, "measured 3.7e-6: a mask's gradient, sums over 32 channels of positions rounded near 64"),
 }
 
@@ -69,3 +71,13 @@ MORPHABLE = {
 # A frame lifted into 32 slices and looked through again, and the flow of a turn read between two slices.
 VOLUME_PICTURE = 1e-6  # of a range of 2; measured 7e-9: the shell is thicker than a slice, so opacity reaches one
 RIGID_FLOW = 6e-3  # pixels; measured 1.9e-3: linear between slices that lie 0.055 head half-heights apart
+
+# A network's layer against its formula in float32.
+NETWORKS = 2e-6  # relative and absolute; measured 4e-7: sums over 90 voxels in another order
+
+# Losses and the features they look through.
+TRAINING = {
+    "by hand": (1e-6, "relative; float32 sums of up to a few thousand equal numbers"),
+    "moved pixels": (1e-6, "sums of 16 products in another order"),
+    "mean colour": (1e-5, "the mean colour passes through [-1, 1]"),
+}

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -17,16 +18,34 @@ def bench(monkeypatch, tmp_path):
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # its dataclass looks its module up
     monkeypatch.setattr(sys, "path", [*sys.path])
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "SHAPE", (1, 4, 4, 8, 8))
+    monkeypatch.setattr(module.cases, "SHAPE", (1, 4, 4, 8, 8))
     monkeypatch.setattr(module.torch, "set_num_threads", lambda threads: None)
     out = tmp_path / "results"
-    monkeypatch.setattr(
-        sys, "argv", ["bench.py", "--out", str(out), "--commit", "0123456789abcdef", "--repetitions", "2"]
-    )
+    arguments = ["bench.py", "--out", str(out), "--commit", "0123456789abcdef", "--repetitions", "2"]
+    monkeypatch.setattr(sys, "argv", arguments)
     return module, out
+
+
+@pytest.fixture
+def without_compiler(monkeypatch):
+    """The card's rows on a CPU, fast: nothing is compiled, little is copied."""
+
+    def shrink(gpu):
+        monkeypatch.setattr(gpu.torch, "compile", lambda function, **options: function)
+        monkeypatch.setattr(gpu, "CACHE", 2**16)
+        monkeypatch.setattr(gpu, "COPIED", 2**16)
+        monkeypatch.setattr(gpu, "CALLS", 1)
+        return gpu
+
+    return shrink
+
+
+def wall_seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def test_it_records_every_row(bench, capsys):
@@ -35,7 +54,7 @@ def test_it_records_every_row(bench, capsys):
     record = json.loads((out / "cpu.json").read_text(encoding="utf-8"))
     assert record["about"]["commit"] == "0123456789abcdef"
     assert {"device", "torch", "date", "clock", "command"} <= set(record["about"])
-    assert len(record["rows"]) == 2 * len(list(module.rows("cpu")))
+    assert len(record["rows"]) == 2 * len(list(module.cases.rows("cpu")))
     assert all(row["ratio"] > 0 and row["plain_ms"]["p20"] <= row["plain_ms"]["p80"] for row in record["rows"])
     table = (out / "cpu.md").read_text(encoding="utf-8")
     assert table.count("\n| ") == 1 + len(record["rows"])
@@ -45,15 +64,95 @@ def test_it_records_every_row(bench, capsys):
 @pytest.mark.parametrize("part", ["values", "gradients"])
 def test_it_writes_nothing_where_parity_fails(part, bench, monkeypatch):
     module, out = bench
+    cases = module.cases
 
     def wrong(volume, flow, mask=None):
-        right = module.plain_warp(volume, flow, mask)
+        right = cases.plain_warp(volume, flow, mask)
         return right + 1e-3 if part == "values" else right + volume - volume.detach()
 
-    rows = list(module.rows("cpu"))
+    rows = list(cases.rows("cpu"))
     rows[0].ours = lambda *inputs: wrong(*inputs) if inputs[0].dtype == module.torch.float32 else exact(*inputs)
-    exact = module.warp3d
-    monkeypatch.setattr(module, "rows", lambda device: rows)
+    exact = cases.warp3d
+    monkeypatch.setattr(cases, "rows", lambda device: rows)
     with pytest.raises(SystemExit, match=r"warp3d channels-last, flow, against contiguous: ours .*nothing is written"):
         module.main()
     assert not out.exists()
+
+
+def test_a_card_is_measured_against_every_rival(bench, without_compiler):
+    """All but the card's own clock and graphs, which stay for a run on a card."""
+    module, _ = bench
+    gpu = without_compiler(module.gpu)
+    rows, bandwidth = gpu.measure("cpu", 2, wall_seconds, batches=(1, 4, 16), expected_backend="torch")
+    assert {row["rival"] for row in rows} == {"eager", "compiled", "folded"}
+    assert {row["dtype"] for row in rows} == {"float32", "bfloat16"}
+    assert {row["batch"] for row in rows} == {1, 4, 16}
+    assert {row["layout"] for row in rows} == {"channels-last", "contiguous"}
+    about = dict.fromkeys(("device", "driver", "triton", "torch", "date", "commit"), "0123456789abcdef")
+    about = about | {"shape": module.cases.SHAPE, "repetitions": 2, "copy_bandwidth": bandwidth}
+    table = module.report.card_markdown({"about": about, "rows": rows})
+    assert table.count("\n| ") == 1 + len(rows)
+    assert "|  |" not in table
+
+
+def test_a_card_without_triton_is_not_measured(bench):
+    module, _ = bench
+    with pytest.raises(SystemExit, match="Nothing is written: these rows are about triton"):
+        module.gpu.measure("cpu", 2, wall_seconds)
+
+
+def test_rows_that_nobody_measured_stay_empty(bench, monkeypatch):
+    module, out = bench
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--out", str(out), "--empty"])
+    module.main()
+    table = (out / "cuda.md").read_text(encoding="utf-8")
+    rows = [line for line in table.splitlines() if line.startswith(("| warp3d", "| adain3d"))]
+    assert len(rows) == len(module.report.planned_rows()) > 100
+    assert all(row.count("|  |  |  |") == 2 for row in rows)
+    assert not (out / "cuda.json").exists()
+
+
+def test_the_recorded_table_of_a_card_is_empty_or_has_its_record(bench, monkeypatch):
+    module, _ = bench
+    results = SCRIPT.parent / "results"
+    record = (
+        json.loads((results / "cuda.json").read_text(encoding="utf-8")) if (results / "cuda.json").exists() else None
+    )
+    monkeypatch.setattr(module.cases, "SHAPE", (1, 32, 16, 64, 64))
+    assert (results / "cuda.md").read_text(encoding="utf-8") == module.report.card_markdown(record)
+
+
+# Counted by hand at (16, 32, 16, 64, 64): 33.55 M values, flow 12.6 MB, mask 4.2 MB
+@pytest.mark.parametrize(
+    ("point", "megabytes"),
+    [
+        (("warp3d", "forward", 4, "flow"), 281.0),
+        (("warp3d", "forward", 2, "flow"), 146.8),
+        (("warp3d", "forward", 4, "flow and mask"), 285.2),
+        (("warp3d", "backward", 4, "flow"), 427.8),
+        (("warp3d", "backward", 2, "flow"), 226.5),
+        (("adain3d", "forward", 4, "style per channel"), 268.4),
+        (("adain3d", "forward", 4, "full style map"), 536.9),
+        (("adain3d", "forward", 4, "style per channel and residual"), 402.7),
+        (("adain3d", "backward", 2, "style per channel"), 201.3),
+        (("adain3d", "backward", 4, "full style map"), 939.5),
+    ],
+)
+def test_the_floors_are_the_bytes_that_were_counted(point, megabytes, bench):
+    from bench.floors import floor_of
+
+    assert floor_of(*point).bytes / 1e6 == pytest.approx(megabytes, abs=0.1)
+    both = floor_of(point[0], "forward+backward", *point[2:]).bytes
+    assert both == sum(floor_of(point[0], each, *point[2:]).bytes for each in ("forward", "backward"))
+
+
+def test_the_picture_shows_floors_and_what_was_measured(bench, tmp_path):
+    from bench import roofline
+
+    assert roofline.measured(None) == {}
+    row = {"operation": "warp3d", "passes": "forward", "variant": "smooth flow", "layout": "channels-last"}
+    row = row | {"dtype": "float32", "batch": 16, "rival": "eager", "ours_ms": {"p50": 0.1}}
+    record = {"about": {"copy_bandwidth": 4e12, "device": "a card"}, "rows": [row]}
+    assert roofline.measured(record) == {"warp3d": pytest.approx(1e-4)}
+    roofline.draw(record, tmp_path / "roofline.png")
+    assert (tmp_path / "roofline.png").stat().st_size > 10_000

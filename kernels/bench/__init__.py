@@ -1,0 +1,1 @@
+"""The benchmark of the two operations; start it with bench.py."""

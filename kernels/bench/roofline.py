@@ -1,0 +1,91 @@
+"""Draw the roofline: how fast each operation can be on a card, and how fast it was where somebody measured it.
+
+    python kernels/bench/roofline.py --out kernels/bench/results/
+
+A point's height is operations per second. On the slope, memory decides: that is where both operations live, so their
+floors are bytes over bandwidth. Measured points come from cuda.json beside the picture; without it there are none.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import matplotlib as mpl
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "kernels"), str(ROOT / "tests")]
+from bench.floors import Floor, floor_of  # noqa: E402
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+BANDWIDTH, PEAK = 4.3e12, 60e12  # of a large card of 2024, assumed: bytes and float32 operations a second
+POINTS = {  # name -> operation, passes, bytes of a value, variant
+    "warp3d": ("warp3d", "forward", 4, "smooth flow"),
+    "warp3d, bfloat16": ("warp3d", "forward", 2, "smooth flow"),
+    "warp3d backward": ("warp3d", "backward", 4, "smooth flow"),
+    "warp3d backward, bfloat16": ("warp3d", "backward", 2, "smooth flow"),
+    "adain3d": ("adain3d", "forward", 4, "style per channel"),
+    "adain3d, bfloat16": ("adain3d", "forward", 2, "style per channel"),
+    "adain3d backward": ("adain3d", "backward", 4, "style per channel"),
+    "adain3d backward, bfloat16": ("adain3d", "backward", 2, "style per channel"),
+}
+
+
+def floors() -> dict[str, Floor]:
+    """Floors at the paper's volume, a batch of 16."""
+    return {name: floor_of(*point) for name, point in POINTS.items()}
+
+
+def measured(record: dict | None) -> dict[str, float]:
+    """Seconds of each point, where a run on a card has them: channels-last, against eager, a batch of 16."""
+    found = {}
+    for name, (operation, passes, itemsize, variant) in POINTS.items():
+        wanted = {"operation": operation, "passes": passes, "variant": variant, "layout": "channels-last", "batch": 16}
+        wanted = wanted | {"dtype": "float32" if itemsize == 4 else "bfloat16", "rival": "eager"}
+        for row in record["rows"] if record else ():
+            if wanted.items() <= row.items():
+                found[name] = row["ours_ms"]["p50"] / 1000
+    return found
+
+
+def draw(record: dict | None, file: pathlib.Path) -> None:
+    """Roof, floors on it, and whatever was measured below it."""
+    bandwidth = record["about"]["copy_bandwidth"] if record else BANDWIDTH
+    figure, axes = plt.subplots(figsize=(9, 5.2))
+    intensities = [0.3, PEAK / bandwidth, 60]
+    axes.loglog(intensities, [min(bandwidth * each, PEAK) / 1e12 for each in intensities], color="black", lw=1.5)
+    seconds = measured(record)
+    for index, (name, floor) in enumerate(floors().items()):
+        colour, least = f"C{index}", floor.seconds(bandwidth, PEAK)
+        label = f"{name}: {floor.bytes / 1e6:.0f} MB, at least {1e6 * least:.0f} µs"
+        axes.plot(floor.intensity, floor.operations / least / 1e12, "o", mfc="none", color=colour, ms=9, label=label)
+        if name in seconds:
+            axes.plot(floor.intensity, floor.operations / seconds[name] / 1e12, "o", color=colour, ms=7)
+    axes.set_xticks([0.3, 1, 3, 10, 30], ["0.3", "1", "3", "10", "30"])
+    axes.set_yticks([1, 3, 10, 30, 60], ["1", "3", "10", "30", "60"])
+    axes.minorticks_off()
+    axes.set_xlabel("operations per byte")
+    axes.set_ylabel("float32 operations per second, 10¹²")
+    where = record["about"]["device"] if record else f"assumed card: {BANDWIDTH / 1e12} TB/s, {PEAK / 1e12:.0f} TFLOP/s"
+    points = "Filled: measured" if seconds else "No card has run these yet"
+    axes.set_title(f"16 x 32 x 16 x 64 x 64. Hollow: floor. {points}.\n{where}", fontsize=10)
+    axes.legend(fontsize=8, loc="lower right")
+    axes.grid(alpha=0.2)
+    figure.tight_layout()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for roofline.png")
+    options = parser.parse_args()
+    results = options.out / "cuda.json"
+    draw(json.loads(results.read_text(encoding="utf-8")) if results.exists() else None, options.out / "roofline.png")
+
+
+if __name__ == "__main__":
+    main()
