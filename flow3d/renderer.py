@@ -1,0 +1,172 @@
+"""FlowRenderer: the four stages joined, one source, many driving frames (paper, Fig. 2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .config import RendererConfig, preset
+from .morphable import Coefficients
+from .motion_transfer import correct_crop, relative_windows
+from .preprocessing.images import check_image
+from .preprocessing.matting import grabcut
+from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
+from .warping import MappingNetwork, Source, Warped, WarpingStage, flow_to_image, warp_pixels
+from .weights import load_renderer, save_renderer
+
+Matting = Callable[[Float[Tensor, "3 S S"]], Float[Tensor, "1 S S"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A source made ready once: picture, matte, background, and what the networks computed of it."""
+
+    image: Float[Tensor, "1 3 S S"]
+    alpha: Float[Tensor, "1 1 S S"]
+    code: Source
+    motion: Float[Tensor, "1 Z"] | None
+
+
+class FlowRenderer(nn.Module):
+    """The renderer of the paper at any preset.
+
+    Args:
+        config: sizes and switches; see :func:`flow3d.config.preset`.
+    """
+
+    def __init__(self, config: RendererConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or preset("tiny", "extended")
+        self.mapping, self.warping = MappingNetwork(self.config.motion), WarpingStage(self.config)
+        self.refiner, self.inpainter = Refiner(self.config), Inpainter(self.config)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> FlowRenderer:
+        """Load a renderer that :meth:`save_pretrained` wrote, or one that the package ships, by name.
+
+        Raises:
+            FileNotFoundError: no such folder or name, or a file of it is missing.
+            ValueError: a file is damaged, or does not fit the configuration beside it.
+        """
+        return load_renderer(name_or_folder, cls)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], card: str = "") -> Path:
+        """Write config.json, one safetensors file per network, and a card that says strict or extended."""
+        return save_renderer(self, folder, card)
+
+    def prepare(
+        self,
+        source: Float[Tensor, "3 S S"],
+        alpha: Float[Tensor, "1 S S"] | Matting | None = None,
+        source_window: Float[Tensor, "73 27"] | None = None,
+    ) -> Prepared:
+        """Do what is done once per source: matte, foreground, feature volume.
+
+        Raises:
+            ValueError: a picture or window of another shape, or an extended model without ``source_window``.
+        """
+        size = self.config.size
+        check_image(source, "source")
+        if tuple(source.shape) != (3, size, size):
+            raise ValueError(
+                f"source: expected shape (3, {size}, {size}) for preset {self.config.name}, got {tuple(source.shape)}"
+            )
+        if not isinstance(alpha, torch.Tensor):
+            alpha = (alpha or grabcut)(source)
+        if tuple(alpha.shape) != (1, size, size):
+            raise ValueError(f"alpha: expected shape (1, {size}, {size}), got {tuple(alpha.shape)}")
+        motion = None
+        if source_window is not None:
+            if tuple(source_window.shape) != (73, 27) or not bool(torch.isfinite(source_window).all()):
+                raise ValueError(f"source_window: expected 73 x 27 finite numbers, got {tuple(source_window.shape)}")
+            motion = self.mapping(source_window[None])
+        elif self.config.source_coefficients:
+            raise ValueError("source_window: this model knows the source's motion; expected shape (73, 27), got none")
+        image, matte = source[None], alpha[None]
+        return Prepared(image, matte, self.warping.encode(cut_out(image, matte)), motion)
+
+    def stages(self, source: Prepared, driving_windows: Float[Tensor, "B 73 27"]) -> dict[str, Tensor]:
+        """Every intermediate by name, for a batch of driving windows: volume, flow, warped, refined, alpha, composite,
+        hole, output; and pixels and mask where the model has them."""
+        z = self.mapping(driving_windows)
+        batch = len(z)
+        start = None if source.motion is None else source.motion.expand(batch, -1)
+        code = source.code.expand(batch)
+        warped = self.warping(code, z, start)
+        refined = self.refiner(code.foreground, warped, z)
+        image, matte = source.image.expand(batch, -1, -1, -1), source.alpha.expand(batch, -1, -1, -1)
+        alpha = self.matte(refined, warped, matte)
+        composite, hole = project(cut_out_again(refined, alpha), alpha, image, matte), hole_of(matte, alpha)
+        output = self.inpainter(composite, hole, z, (1 - matte) * (1 - alpha))
+        made = {"volume": code.volume, "flow": warped.flow, "warped": warped.image, "refined": refined.foreground}
+        made |= {"alpha": alpha, "composite": composite, "hole": hole, "output": output}
+        optional = {"pixels": warped.pixels, "mask": refined.mask}
+        return made | {name: value for name, value in optional.items() if value is not None}
+
+    def matte(
+        self, refined: Refined, warped: Warped, source_alpha: Float[Tensor, "B 1 S S"]
+    ) -> Float[Tensor, "B 1 S S"]:
+        """The projected person's matte: the refiner's own, else the source's, warped by the flow's mean over depth."""
+        if refined.alpha is not None:
+            return refined.alpha
+        return warp_pixels(source_alpha, flow_to_image(warped.flow, None, self.config.size)).clamp(0, 1)
+
+    @torch.no_grad()
+    def reenact(
+        self,
+        source: Float[Tensor, "3 S S"],
+        driving_windows: Float[Tensor, "N 73 27"] | Coefficients,
+        *,
+        alpha: Float[Tensor, "1 S S"] | Matting | None = None,
+        source_window: Float[Tensor, "73 27"] | None = None,
+        motion: Literal["absolute", "relative"] = "absolute",
+        crop_correction: bool = False,
+        causal: bool = False,
+        batch: int = 8,
+    ) -> Iterator[Float[Tensor, "3 S S"]]:
+        """Yield one frame (3,S,S) in [-1, 1] per driving window; memory does not grow with the clip.
+
+        Args:
+            source: the person, in [-1, 1].
+            driving_windows: raw windows, or coefficients of N frames.
+            alpha: the source's matte, a function that makes one, or None for GrabCut.
+            source_window: the source's raw window; extended models need it, and so do the two options below.
+            motion: "absolute" takes the driver's coefficients, "relative" the source's plus the driver's change since
+                its first frame.
+            crop_correction: scale the driver's crop to the source's, at the frame where the two look most alike.
+            causal: build windows from coefficients without looking ahead.
+            batch: driving frames that are computed together.
+
+        Raises:
+            ValueError: a shape that does not fit, no driving frame, NaN, or an option that needs ``source_window``.
+        """
+        windows = (
+            driving_windows.windows(causal=causal) if isinstance(driving_windows, Coefficients) else driving_windows
+        )
+        if windows.ndim != 3 or tuple(windows.shape[1:]) != (73, 27) or len(windows) == 0:
+            raise ValueError(f"driving_windows: expected shape (N, 73, 27) with N > 0, got {tuple(windows.shape)}")
+        if not bool(torch.isfinite(windows).all()):
+            raise ValueError("driving_windows: expected finite numbers, got NaN or infinity")
+        if motion not in ("absolute", "relative"):
+            raise ValueError(f"motion: expected 'absolute' or 'relative', got {motion!r}")
+        if (crop_correction or motion == "relative") and source_window is None:
+            raise ValueError("source_window: expected shape (73, 27) for relative motion or crop correction, got none")
+        if source_window is not None and crop_correction:
+            windows = correct_crop(windows, source_window)
+        if source_window is not None and motion == "relative":
+            windows = relative_windows(windows, source_window)
+        ready = self.prepare(source, alpha, source_window)
+        for chunk in windows.split(batch):
+            yield from self.stages(ready, chunk)["output"]
+
+
+def cut_out_again(refined: Refined, alpha: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B 3 S S"]:
+    """A strict model's picture is cut out by the matte found for it; an extended one's is cut out already."""
+    return refined.foreground if refined.alpha is not None else cut_out(refined.foreground, alpha)

@@ -1,0 +1,8 @@
+"""Stages 3 and 4 of the paper: refinement (section 3.3), projection on the background and inpainting (3.4)."""
+
+from .inpaint import Inpainter
+from .projection import cut_out, hole_of, project
+from .refine import Refined, Refiner
+from .transunet import TransUNet
+
+__all__ = ["Inpainter", "Refined", "Refiner", "TransUNet", "cut_out", "hole_of", "project"]

@@ -1,0 +1,31 @@
+"""Separating a person from the background and putting them back (sections 3.1 and 3.4)."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+FILL = -1.0  # black: what stands where nothing of the person, or of the background, is known
+
+
+def cut_out(image: Float[Tensor, "B 3 H W"], alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 3 H W"]:
+    """The person on black: ``alpha * image + (1 - alpha) * FILL``."""
+    return alpha * image + (1 - alpha) * FILL
+
+
+def hole_of(source_alpha: Float[Tensor, "B 1 H W"], alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """1 where the source hid the background and the projected person does not cover it: the blank of section 3.4."""
+    return source_alpha * (1 - alpha)
+
+
+def project(
+    foreground: Float[Tensor, "B 3 H W"],
+    alpha: Float[Tensor, "B 1 H W"],
+    source: Float[Tensor, "B 3 H W"],
+    source_alpha: Float[Tensor, "B 1 H W"],
+) -> Float[Tensor, "B 3 H W"]:
+    """Lay a person cut out on black over the source's background, blank where the source's person stood.
+
+    ``foreground`` already holds ``FILL`` in its soft edges, so it is added rather than blended a second time, which
+    would darken them twice.
+    """
+    background = cut_out(source, 1 - source_alpha)
+    return foreground + (1 - alpha) * (background - FILL)

@@ -1,0 +1,42 @@
+"""The mapping network: a window of coefficients becomes one motion vector (section 3.1, Fig. 8)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .adain import SLOPE
+
+COEFFICIENTS, WINDOW = 73, 27
+
+
+class MappingNetwork(nn.Module):
+    """1D convolutions over time with centre crops, then the mean over what is left: 27 - 21 - 15 - 9 - 3 - 1 frames.
+
+    The coefficients come raw; ``mean`` and ``std`` standardise them and are stored with the weights.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, motion: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(COEFFICIENTS))
+        self.register_buffer("std", torch.ones(COEFFICIENTS))
+        self.first = nn.Conv1d(COEFFICIENTS, motion, 7)
+        self.rest = nn.ModuleList(nn.Conv1d(motion, motion, 3, dilation=3) for _ in range(3))
+
+    def forward(self, window: Float[Tensor, "B 73 27"]) -> Float[Tensor, "B Z"]:
+        """Return the motion vector z (B, Z) of a window (B, 73, 27) of raw coefficients."""
+        x = self.first((window - self.mean[:, None]) / self.std[:, None])  # (B, Z, 21)
+        for convolution in self.rest:
+            x = x[..., 3:-3] + convolution(nn.functional.leaky_relu(x, SLOPE))  # 15, 9, 3 frames
+        return x.mean(-1)
+
+    @torch.no_grad()
+    def standardise(self, coefficients: Float[Tensor, "N 73"]) -> None:
+        """Take mean and deviation of raw training coefficients (N, 73); those that never move keep a deviation of 1."""
+        if len(coefficients) < 2:
+            raise ValueError(f"coefficients: expected at least 2 frames, got {len(coefficients)}")
+        deviation = coefficients.std(0)
+        self.mean.copy_(coefficients.mean(0))
+        self.std.copy_(torch.where(deviation > 1e-6, deviation, 1.0))

@@ -1,0 +1,183 @@
+"""The four stages joined: shapes, what depends on what, files, and every refusal."""
+
+import tracemalloc
+from typing import Any
+
+import pytest
+import torch
+
+from flow3d import FlowRenderer, preset
+from flow3d.datasets import make_pair
+from flow3d.morphable import Coefficients, talking_head
+from flow3d.morphable.coefficients import CROP, index
+from flow3d.motion_transfer import correct_crop, relative_windows
+
+PAIR = make_pair(44, size=32)
+STAGES = {"volume", "flow", "warped", "refined", "alpha", "composite", "hole", "output"}
+
+
+@pytest.fixture(params=["strict", "extended"])
+def renderer(request) -> FlowRenderer:
+    torch.manual_seed(0)
+    return FlowRenderer(preset("micro", request.param)).eval()
+
+
+def frames_of(renderer: FlowRenderer, windows, **options) -> list[torch.Tensor]:
+    given: dict[str, Any] = {"alpha": PAIR.source_alpha, "source_window": PAIR.source_window, **options}
+    return list(renderer.reenact(PAIR.source, windows, **given))
+
+
+def test_one_frame_for_every_window(renderer):
+    frames = frames_of(renderer, talking_head(5, 1).windows(), batch=2)
+    assert len(frames) == 5
+    for frame in frames:
+        assert frame.shape == (3, 32, 32)
+        assert frame.abs().max() <= 1
+        assert torch.isfinite(frame).all()
+
+
+def test_coefficients_and_their_windows_are_the_same(renderer):
+    motion = talking_head(3, 1)
+    for a, b in zip(frames_of(renderer, motion), frames_of(renderer, motion.windows()), strict=True):
+        assert torch.equal(a, b)
+    causal = frames_of(renderer, motion, causal=True)
+    assert any(not torch.equal(a, b) for a, b in zip(causal, frames_of(renderer, motion), strict=True))
+
+
+def test_every_stage_has_its_name(renderer):
+    ready = renderer.prepare(PAIR.source, PAIR.source_alpha, PAIR.source_window)
+    made = renderer.stages(ready, PAIR.driving_window[None])
+    extra = {"pixels", "mask"} if renderer.config.rgb_warp else set()
+    assert set(made) == STAGES | extra
+    assert all(len(value) == 1 for value in made.values())
+    for name in ("alpha", "hole"):
+        assert made[name].min() >= 0
+        assert made[name].max() <= 1
+
+
+def test_a_strict_model_keeps_the_sources_matte_at_the_start():
+    model = FlowRenderer(preset("micro")).eval()
+    ready = model.prepare(PAIR.source, PAIR.source_alpha)
+    made = model.stages(ready, PAIR.driving_window[None])
+    torch.testing.assert_close(made["alpha"][0], PAIR.source_alpha)
+    assert made["hole"].max() <= 0.25 + 1e-6  # alpha (1 - alpha): only at soft edges
+
+
+def test_background_that_is_known_stays_to_the_bit():
+    model = FlowRenderer(preset("micro", "extended")).eval()
+    z, hole, known = torch.zeros(1, 16), torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    known[..., :16] = 0
+    output = model.inpainter(PAIR.source[None], hole, z, known)[0]
+    assert torch.equal(output[..., 16:], PAIR.source[..., 16:])
+    assert not torch.allclose(output[..., :16], PAIR.source[..., :16], atol=0.1)
+    strict = FlowRenderer(preset("micro")).eval()
+    assert not torch.allclose(strict.inpainter(PAIR.source[None], hole, z, known)[0], PAIR.source, atol=0.1)
+
+
+def test_memory_does_not_grow_with_the_clip():
+    model = FlowRenderer(preset("micro")).eval()
+    window = PAIR.driving_window[None]
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        for _ in model.reenact(PAIR.source, window.expand(count, -1, -1), alpha=PAIR.source_alpha):
+            pass
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    peak(8)
+    assert peak(160) < 2 * peak(16)
+
+
+def test_files_bring_the_same_renderer_back(renderer, tmp_path):
+    renderer.save_pretrained(tmp_path / "a", "A test.")
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    networks = {f"{name}.safetensors" for name in ("mapping", "warping", "refiner", "inpainter")}
+    assert names == networks | {"config.json", "README.md"}
+    assert renderer.config.recipe in (tmp_path / "a" / "README.md").read_text()
+    again = FlowRenderer.from_pretrained(tmp_path / "a")
+    assert again.config == renderer.config
+    motion = talking_head(2, 1)
+    for a, b in zip(frames_of(renderer, motion), frames_of(again, motion), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_broken_folders_are_refused_by_name(tmp_path):
+    model, folder = FlowRenderer(preset("micro")), tmp_path / "m"
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        FlowRenderer.from_pretrained("nothing")
+    model.save_pretrained(folder)
+    whole = (folder / "refiner.safetensors").read_bytes()
+    (folder / "refiner.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"refiner\.safetensors: expected whole safetensors"):
+        FlowRenderer.from_pretrained(folder)
+    (folder / "refiner.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected refiner\.safetensors"):
+        FlowRenderer.from_pretrained(folder)
+    FlowRenderer(preset("tiny")).save_pretrained(tmp_path / "t")
+    (folder / "refiner.safetensors").write_bytes((tmp_path / "t" / "refiner.safetensors").read_bytes())
+    with pytest.raises(ValueError, match=r"refiner\.safetensors: expected .* as micro \(strict\) has it, got"):
+        FlowRenderer.from_pretrained(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected config\.json"):
+        FlowRenderer.from_pretrained(folder)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_cannot_be_reenacted_is_refused_by_name():
+    model, motion = FlowRenderer(preset("micro", "extended")), talking_head(2, 1).windows()
+    good: dict[str, Any] = {"alpha": PAIR.source_alpha, "source_window": PAIR.source_window}
+
+    def run(source=PAIR.source, windows=motion, **options):
+        next(model.reenact(source, windows, **(good | options)))
+
+    with pytest.raises(ValueError, match=r"source: expected shape \(3, 32, 32\) for preset micro, got \(3, 64, 64\)"):
+        run(source=torch.zeros(3, 64, 64))
+    with pytest.raises(ValueError, match="source: expected finite"):
+        run(source=torch.full((3, 32, 32), torch.nan))
+    with pytest.raises(ValueError, match="driving_windows: expected shape"):
+        run(windows=motion[:0])
+    with pytest.raises(ValueError, match="driving_windows: expected finite"):
+        run(windows=motion * torch.inf)
+    with pytest.raises(ValueError, match="motion: expected 'absolute' or 'relative'"):
+        run(motion="both")
+    with pytest.raises(ValueError, match="source_window: this model knows"):
+        run(source_window=None)
+    with pytest.raises(ValueError, match="source_window: expected shape"):
+        run(source_window=None, motion="relative")
+    with pytest.raises(ValueError, match="alpha: expected shape"):
+        run(alpha=torch.zeros(1, 16, 16))
+
+
+def test_a_matte_is_found_where_none_is_given(renderer):
+    given: dict[str, Any] = {"source_window": PAIR.source_window}
+    assert next(renderer.reenact(PAIR.source, PAIR.driving_window[None], **given)).shape == (3, 32, 32)
+    asked = []
+
+    def everything(image: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(image.shape))
+        return torch.ones_like(image[:1])
+
+    next(renderer.reenact(PAIR.source, PAIR.driving_window[None], alpha=everything, **given))
+    assert asked == [(3, 32, 32)]
+
+
+def test_relative_motion_starts_at_the_source():
+    driver, source = talking_head(30, 2), talking_head(30, 3)
+    windows, here = driver.windows(), source.windows()[7]
+    moved = relative_windows(windows, here)
+    torch.testing.assert_close(moved[0, :, 13], here[:, 13])
+    change = driver["yaw"][9] - driver["yaw"][0]
+    torch.testing.assert_close(moved[9, index("yaw"), 13], here[index("yaw"), 13] + change)
+    ratio = driver["crop_scale"][9] / driver["crop_scale"][0]
+    torch.testing.assert_close(moved[9, CROP.start, 13], here[CROP.start, 13] * ratio)
+
+
+def test_the_crop_is_corrected_at_the_most_similar_frame():
+    frames = Coefficients.neutral(3).replace(
+        yaw=torch.tensor([0.5, 0.1, -0.4]), crop_scale=torch.tensor([1.0, 2.0, 3.0])
+    )
+    source = Coefficients.neutral().replace(yaw=0.12, crop_scale=1.5).windows()[0]
+    corrected = correct_crop(frames.windows(), source)[:, CROP.start, 13]
+    torch.testing.assert_close(corrected, torch.tensor([1.0, 2.0, 3.0]) * 1.5 / 2.0)
