@@ -1,0 +1,49 @@
+"""GrabCut finds a person that stands out, repeats itself, and refuses what it cannot split."""
+
+import pytest
+import torch
+
+from flow3d.datasets import make_pair
+from flow3d.preprocessing import grabcut
+
+
+def overlap(a: torch.Tensor, b: torch.Tensor) -> float:
+    a, b = a > 0.5, b > 0.5
+    return float((a & b).sum() / (a | b).sum())
+
+
+def on_grey(seed: int, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    pair = make_pair(seed, size)
+    grey = torch.full_like(pair.background, 0.1) + 0.3 * torch.linspace(-1, 1, size)
+    return pair.source_alpha * pair.source + (1 - pair.source_alpha) * grey, pair.source_alpha
+
+
+def test_a_person_on_a_plain_background_is_cut_out():
+    scores = [overlap(grabcut(image), alpha) for image, alpha in (on_grey(seed) for seed in range(40, 46))]
+    assert sum(scores) / len(scores) > 0.8
+
+
+def test_knowing_where_the_person_is_helps():
+    image, alpha = on_grey(44)
+    assert overlap(grabcut(image, alpha), alpha) > 0.93
+
+
+def test_the_same_picture_gets_the_same_soft_matte():
+    image, _ = on_grey(44)
+    matte = grabcut(image)
+    assert torch.equal(matte, grabcut(image))
+    assert matte.shape == (1, 64, 64)
+    assert matte.min() >= 0
+    assert matte.max() <= 1
+    assert ((matte > 0) & (matte < 1)).any()
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_cannot_be_split_is_refused():
+    image, _ = on_grey(44)
+    with pytest.raises(ValueError, match="likely: expected a person and a background"):
+        grabcut(image, torch.ones(1, 64, 64))
+    with pytest.raises(ValueError, match=r"likely: expected shape \(1, 64, 64\)"):
+        grabcut(image, torch.ones(1, 32, 32))
+    with pytest.raises(ValueError, match="image: expected three channels"):
+        grabcut(torch.zeros(1, 64, 64))
