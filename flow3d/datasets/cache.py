@@ -1,0 +1,312 @@
+"""Frames rendered once, from which any pair of one identity is read in about a millisecond, exact flow included."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, fields
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..files import write_whole
+from ..morphable import Camera, Person, ProceduralHead, talking_head
+from ..morphable.checks import Whole, check_integer, check_size
+from ..morphable.coefficients import index
+from ..morphable.flow import DEPTH_SLACK, NEAR, OPAQUE, SNAP
+from .pairs import BLOCK
+
+VERSION = 1
+DESCRIPTION, UNFINISHED, DONE = "cache.json", "unfinished.json", "done.npy"
+RADIUS = 13  # frames of a window on either side
+# what a hard pair differs in; blinks are rarest and smallest, so they are drawn twice as often
+HARD = tuple(index(n) for n in ("blink_right", "blink_left", "jaw_open", "smile", "brow_up", "gaze_x", "pucker"))
+YAW = index("yaw")
+
+
+def _layout(identities: int, frames: int, every: int, size: int, vertices: int) -> dict[str, tuple[str, tuple]]:
+    """Every array's type and shape; I identities, M frames."""
+    pixels = (identities, frames, size, size)
+    return {
+        "black": ("uint8", (identities, frames, 3, size, size)),  # the person on black
+        "alpha": ("uint8", pixels),
+        "labels": ("uint8", pixels),
+        "corners": ("int16", (*pixels, 3)),  # the seen triangle's vertices
+        "weights": ("float32", (*pixels, 2)),  # barycentric, the third is what is left of one
+        "depth": ("float32", pixels),  # infinite on the background
+        "material": ("int8", pixels),  # -1 on the background
+        "vertices": ("float32", (identities, frames, vertices, 3)),  # x and y in pixels, distance from the camera
+        "background": ("uint8", (identities, 3, size, size)),
+        "coefficients": ("float32", (identities, frames * every, 73)),
+    }
+
+
+def build_cache(
+    folder: str | os.PathLike[str],
+    identities: Whole,
+    frames: Whole = 16,
+    size: Whole = 64,
+    *,
+    seed: Whole = 0,
+    every: Whole = 6,
+    workers: Whole = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> FrameCache:
+    """Render ``identities`` persons, ``frames`` frames each, and return the opened cache.
+
+    A folder that an interrupted call left is finished: identities that are done are not rendered again. Until all are,
+    the folder has no ``cache.json`` and cannot be opened.
+
+    Args:
+        folder: where to; created if need be.
+        identities: persons; number k has the seed ``seed + k``, shape, look and motion.
+        frames: frames kept of each person's clip.
+        size: side of the images in pixels, a power of two from 16 to 2048.
+        seed: of the first person. Below 1,000,000 to train, below 2,000,000 to validate; never both in one cache.
+        every: of the clip's 25 frames a second every how many-th is kept.
+        workers: processes that render.
+        progress: called with how many identities are done, and of how many.
+
+    Raises:
+        ValueError: seeds of both kinds, numbers too small, or the folder holds another cache.
+    """
+    counts = {"identities": check_integer(identities, "identities", 1), "frames": check_integer(frames, "frames", 2)}
+    counts |= {
+        "size": check_size(size),
+        "seed": check_integer(seed, "seed", 0),
+        "every": check_integer(every, "every", 1),
+    }
+    workers, first = check_integer(workers, "workers", 1), counts["seed"]
+    if first // BLOCK != (first + counts["identities"] - 1) // BLOCK:
+        raise ValueError(f"seed: expected all identities below or above {BLOCK:,}, got {first} and on")
+    target, described = Path(folder), {"version": VERSION, **counts, "vertices": len(ProceduralHead().mean)}
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (DESCRIPTION, UNFINISHED):
+        if (target / name).is_file() and (found := json.loads((target / name).read_text())) != described:
+            raise ValueError(f"folder: expected an empty one or the same cache, got {found}")
+    if (target / DESCRIPTION).is_file():
+        return FrameCache(target)
+    if not (target / UNFINISHED).is_file():
+        _allocate(target, described)
+    done = np.load(target / DONE, mmap_mode="r")
+    missing = [k for k in range(len(done)) if not done[k]]
+    job = partial(_render_identity, target, described)
+    if workers == 1:
+        for count, k in enumerate(missing, len(done) - len(missing) + 1):
+            job(k)
+            if progress:
+                progress(count, len(done))
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            jobs = [pool.submit(job, k) for k in missing]
+            for count, finished in enumerate(as_completed(jobs), len(done) - len(missing) + 1):
+                finished.result()
+                if progress:
+                    progress(count, len(done))
+    os.replace(target / UNFINISHED, target / DESCRIPTION)
+    return FrameCache(target)
+
+
+def _shapes(described: dict[str, int]) -> dict[str, tuple[str, tuple]]:
+    return _layout(*(described[name] for name in ("identities", "frames", "every", "size", "vertices")))
+
+
+def _allocate(folder: Path, described: dict[str, int]) -> None:
+    """Files of their full size, and the description last: with it, all of them are there."""
+    layout = _shapes(described)
+    needed = sum(np.dtype(kind).itemsize * int(np.prod(shape)) for kind, shape in layout.values())
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise OSError(f"folder: expected {needed / 2**30:.1f} GiB of free disk, got {free / 2**30:.1f}")
+    for name, (kind, shape) in layout.items():
+        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
+    np.save(folder / DONE, np.zeros(described["identities"], np.uint8))
+    write_whole(folder / UNFINISHED, json.dumps(described).encode())
+
+
+def _render_identity(folder: Path, described: dict[str, int], number: int) -> None:
+    """Render one person's frames into the arrays, then note that they are there."""
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(described)}
+    size, seed, every = described["size"], described["seed"] + number, described["every"]
+    person, motion = Person.random(seed), talking_head(described["frames"] * every, seed)
+    arrays["background"][number] = _bytes(person.background(size))
+    arrays["coefficients"][number] = motion.values.numpy()
+    for k in range(described["frames"]):
+        frame = person.render(motion.frame(k * every), size)
+        hit, face = frame.surface.hit, frame.surface.face.clamp_min(0)
+        found = {
+            "black": _bytes(frame.alpha * frame.foreground - (1 - frame.alpha)),
+            "alpha": (frame.alpha[0] * 255).round().numpy(),
+            "labels": frame.labels[0].numpy(),
+            "corners": torch.where(hit[..., None], person.faces[face], 0).numpy(),
+            "weights": frame.surface.weights[..., :2].numpy(),
+            "depth": frame.surface.depth.numpy(),
+            "material": torch.where(hit, person.material[face], -1).numpy(),
+            "vertices": torch.cat([frame.screen, frame.vertex_depth[:, None]], 1).numpy(),
+        }
+        for name, value in found.items():
+            arrays[name][number, k] = value
+    for array in arrays.values():
+        array.flush()
+    done = np.load(folder / DONE, mmap_mode="r+")
+    done[number] = 1
+    done.flush()
+
+
+def _bytes(image: Tensor) -> NDArray[Any]:
+    return ((image + 1) * 127.5).round().clamp(0, 255).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B pairs ready to train on; images in [-1, 1] with steps of 1/127.5, exact flow from target to source.
+
+    Attributes:
+        source, target: whole pictures.
+        source_foreground, target_foreground: the persons on black, nothing of the background in their soft edges.
+        source_alpha, target_alpha: soft mattes.
+        source_window, target_window: raw coefficients around both frames.
+        flow, visible: as :func:`flow3d.morphable.exact_flow` gives them.
+        labels: parts of the target, integers of ``flow3d.morphable.PARTS``.
+    """
+
+    source: Float[Tensor, "B 3 S S"]
+    target: Float[Tensor, "B 3 S S"]
+    source_foreground: Float[Tensor, "B 3 S S"]
+    target_foreground: Float[Tensor, "B 3 S S"]
+    source_alpha: Float[Tensor, "B 1 S S"]
+    target_alpha: Float[Tensor, "B 1 S S"]
+    source_window: Float[Tensor, "B 73 27"]
+    target_window: Float[Tensor, "B 73 27"]
+    flow: Float[Tensor, "B 3 S S"]
+    visible: Float[Tensor, "B 1 S S"]
+    labels: Int[Tensor, "B 1 S S"]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on another device."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+class FrameCache:
+    """An opened cache; see :func:`build_cache`.
+
+    Raises:
+        FileNotFoundError: no such folder, or its cache is not finished.
+        ValueError: written by another version, or a file is damaged.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        target = Path(folder)
+        if not (target / DESCRIPTION).is_file():
+            why = "an unfinished one: build it again to finish it" if (target / UNFINISHED).is_file() else "none"
+            raise FileNotFoundError(f"folder: expected a finished cache at {os.fspath(folder)!r}, found {why}")
+        described = json.loads((target / DESCRIPTION).read_text())
+        if described.get("version") != VERSION:
+            raise ValueError(f"folder: expected a cache of version {VERSION}, got {described.get('version')}")
+        self.identities, self.frames = int(described["identities"]), int(described["frames"])
+        self.size, self.seed, self.every = (int(described[name]) for name in ("size", "seed", "every"))
+        self.arrays: dict[str, NDArray[Any]] = {}
+        for name, (kind, shape) in _shapes(described).items():
+            try:
+                array = np.load(target / f"{name}.npy", mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise ValueError(f"folder: cannot read {name}.npy ({error})") from error
+            if array.dtype != kind or array.shape != shape:
+                raise ValueError(f"{name}.npy: expected {kind} {shape}, got {array.dtype} {array.shape}")
+            self.arrays[name] = array
+        self.coefficients = torch.from_numpy(np.array(self.arrays["coefficients"]))  # (I, M * every, 73)
+        self.kept = self.coefficients[:, :: self.every]  # (I, M, 73)
+
+    def draw(
+        self, rng: np.random.Generator, count: int, hard: float = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Draw ``count`` pairs: identities, and two different frames of each.
+
+        With probability ``hard`` the second frame is the one whose named expression (a blink, the jaw, a smile, the
+        brows, the gaze, a pucker) differs most from the first's while the head turns little: random pairs differ in
+        pose first of all, and few in what matters most.
+        """
+        who = rng.integers(self.identities, size=count)
+        first = rng.integers(self.frames, size=count)
+        second = (first + rng.integers(1, self.frames, size=count)) % self.frames
+        values = self.kept.numpy()
+        for k in np.flatnonzero(rng.random(count) < hard):
+            clip, here = values[who[k]], first[k]
+            column = rng.choice(HARD)
+            score = np.abs(clip[:, column] - clip[here, column]) + 0.15 * rng.random(self.frames)
+            score -= 0.5 * rng.random() * np.abs(clip[:, YAW] - clip[here, YAW])
+            score[here] = -np.inf
+            second[k] = score.argmax()
+        return who, first, second
+
+    def batch(
+        self, who: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64], *, both: bool = True
+    ) -> Batch:
+        """The pairs from ``first`` to ``second``; with ``both``, followed by those from ``second`` to ``first``."""
+        one, other = self._side(who, first), self._side(who, second)
+        if both:
+            one, other = ({k: torch.cat([a[k], b[k]]) for k in a} for a, b in ((one, other), (other, one)))
+        flow, visible = flow_between(other, one, Camera().pixels_per_unit(self.size))
+        parts = ("image", "black", "alpha", "window")
+        pictures = [side[name] for name in parts for side in (one, other)]
+        return Batch(*pictures, flow, visible, other["labels"].long()[:, None])
+
+    def _side(self, who: NDArray[np.int64], frame: NDArray[np.int64]) -> dict[str, Tensor]:
+        pairs = list(zip(who.tolist(), frame.tolist(), strict=True))
+        names = [n for n in self.arrays if n not in ("background", "coefficients")]
+        side = {n: torch.from_numpy(np.stack([self.arrays[n][i, k] for i, k in pairs])) for n in names}
+        side["black"] = side["black"] / 127.5 - 1
+        side["alpha"] = side["alpha"][:, None] / 255
+        behind = torch.from_numpy(np.stack([self.arrays["background"][i] for i, _ in pairs])) / 127.5 - 1
+        side["image"] = side["black"] + (1 - side["alpha"]) * (behind + 1)
+        steps = torch.from_numpy(frame)[:, None] * self.every + torch.arange(-RADIUS, RADIUS + 1)
+        steps = steps.clamp(0, self.coefficients.shape[1] - 1)
+        side["window"] = self.coefficients[torch.from_numpy(who)[:, None], steps].transpose(1, 2).contiguous()
+        return side
+
+
+def flow_between(
+    target: dict[str, Tensor], source: dict[str, Tensor], pixels_per_unit: float
+) -> tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B 1 S S"]]:
+    """:func:`flow3d.morphable.exact_flow` for B pairs at once, from what the cache keeps of their frames."""
+    batch, _, size, _ = target["alpha"].shape
+    corner = target["corners"].long().view(batch, -1, 1).expand(-1, -1, 3)  # (B, 3 P, 3)
+    points = source["vertices"].gather(1, corner).view(batch, -1, 3, 3)  # (B, P, corner, xyz)
+    weights = target["weights"].view(batch, -1, 2)
+    weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)
+    hit = (target["material"] >= 0).view(batch, -1)
+    depth = points[..., 2] * weights
+    total = depth.sum(-1)
+    ahead = (points[..., 2] > NEAR).all(-1) & hit
+    line = torch.arange(size, dtype=torch.float32)
+    here = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).view(1, -1, 2)
+    place = (points[..., :2] * depth[..., None]).sum(2) / total[..., None]
+    place = torch.where(ahead[..., None], place, here)
+    away = torch.where(ahead, total - target["depth"].view(batch, -1), 0.0) * pixels_per_unit
+    flow = torch.cat([place - here, away[..., None]], -1)
+    inside = ahead & ((place >= -SNAP) & (place <= size - 1 + SNAP)).all(-1)
+    low, high = (v.clamp(0, size - 1).long() for v in ((place + SNAP).floor(), (place - SNAP).ceil()))
+    around = torch.stack([v[..., 1] * size + h[..., 0] for v in (low, high) for h in (low, high)])  # (4, B, P)
+
+    def look(name: str) -> Tensor:
+        return source[name].reshape(1, batch, -1).expand(4, -1, -1).gather(2, around)
+
+    opaque = look("alpha").amin(0) >= OPAQUE
+    shown = (look("material") == target["material"].view(batch, -1)).any(0)
+    seen = inside & opaque & shown & (total <= look("depth").amax(0) + DEPTH_SLACK)
+    alpha, other = target["alpha"], source["alpha"]
+    empty = ((alpha <= 0) & (other <= 0)).float()
+    visible = torch.where(alpha >= OPAQUE, seen.view(batch, 1, size, size).float(), empty)
+    return flow.transpose(1, 2).reshape(batch, 3, size, size), visible

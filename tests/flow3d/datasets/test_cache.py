@@ -1,0 +1,129 @@
+"""Pairs from the cache are the pairs that rendering gives, exact flow and visibility included."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from flow3d.datasets.cache import HARD, YAW, FrameCache, build_cache
+from flow3d.morphable import Person, exact_flow, talking_head
+from tolerances import CACHE
+
+SEED = 31
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> FrameCache:
+    return build_cache(tmp_path_factory.mktemp("cache") / "frames", 3, 4, 32, seed=SEED, every=12)
+
+
+def pairs(*rows: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
+    return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def test_pictures_flow_and_windows_equal_the_rendered_ones(cache):
+    rows = [(0, 0, 3), (0, 2, 1), (1, 3, 0), (2, 1, 2)]
+    batch = cache.batch(*pairs(*rows), both=False)
+    flips = 0.0
+    for k, (who, first, second) in enumerate(rows):
+        person, motion = Person.random(SEED + who), talking_head(48, SEED + who)
+        source, target = (person.render(motion.frame(f * 12), 32) for f in (first, second))
+        flow, visible = exact_flow(target, source)
+        assert (batch.flow[k] - flow).abs().max() <= CACHE["pixels"][0]
+        flips += float((batch.visible[k] != visible).float().mean())
+        for got, frame in ((batch.source, source), (batch.target, target)):
+            assert (got[k] - frame.image).abs().max() <= CACHE["colours"][0]
+        assert (batch.target_alpha[k] - target.alpha).abs().max() <= CACHE["colours"][0]
+        assert torch.equal(batch.labels[k], target.labels)
+        assert torch.equal(batch.target_window[k], motion.windows()[second * 12])
+    assert flips <= CACHE["visible"][0]
+
+
+def test_the_foreground_is_the_person_on_black_and_rejoins_its_background(cache):
+    batch = cache.batch(*pairs((1, 0, 2)), both=False)
+    empty = batch.source_alpha.expand(-1, 3, -1, -1) == 0
+    assert (batch.source_foreground[empty] == -1).all()
+    assert torch.equal(
+        batch.source[~empty & (batch.source_alpha == 1)], batch.source_foreground[~empty & (batch.source_alpha == 1)]
+    )
+
+
+def test_both_directions_are_the_pairs_and_then_the_pairs_reversed(cache):
+    both = cache.batch(*pairs((0, 1, 2), (2, 0, 3)))
+    back = cache.batch(*pairs((0, 2, 1), (2, 3, 0)), both=False)
+    assert len(both) == 4
+    assert torch.equal(both.source[2:], both.target[:2])
+    assert torch.equal(both.flow[2:], back.flow)
+    assert torch.equal(both.visible[2:], back.visible)
+
+
+def test_drawing_repeats_and_never_pairs_a_frame_with_itself(cache):
+    draws = [cache.draw(np.random.default_rng(5), 64, hard=0.5) for _ in range(2)]
+    assert all(np.array_equal(a, b) for a, b in zip(*draws, strict=True))
+    assert (draws[0][1] != draws[0][2]).all()
+
+
+def test_hard_pairs_differ_more_in_expression_and_less_in_yaw(cache):
+    def differences(hard: float) -> tuple[float, float]:
+        who, first, second = cache.draw(np.random.default_rng(0), 400, hard)
+        change = (cache.kept[who, first] - cache.kept[who, second]).abs().mean(0)
+        return float(change[list(HARD)].mean()), float(change[YAW])
+
+    (expression, yaw), (easy_expression, easy_yaw) = differences(1.0), differences(0.0)
+    assert expression > 1.1 * easy_expression
+    assert yaw < easy_yaw
+
+
+def test_an_interrupted_build_is_finished_and_says_so_until_then(tmp_path, cache):
+    done = 0
+
+    def stop(count: int, total: int) -> None:
+        nonlocal done
+        done += 1
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_cache(tmp_path, 3, 4, 32, seed=SEED, every=12, progress=stop)
+    with pytest.raises(FileNotFoundError, match="unfinished"):
+        FrameCache(tmp_path)
+    build_cache(tmp_path, 3, 4, 32, seed=SEED, every=12, progress=stop)
+    assert done == 3
+    again = FrameCache(tmp_path)
+    assert all(np.array_equal(again.arrays[name], cache.arrays[name]) for name in cache.arrays)
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_same_bytes(tmp_path, cache):
+    several = build_cache(tmp_path, 3, 4, 32, seed=SEED, every=12, workers=2)
+    assert all(np.array_equal(several.arrays[name], cache.arrays[name]) for name in cache.arrays)
+
+
+def test_a_pair_costs_about_a_millisecond(cache):
+    rows = cache.draw(np.random.default_rng(0), 16)
+    cache.batch(*rows)
+    start = time.perf_counter()
+    cache.batch(*rows)
+    assert (time.perf_counter() - start) / 32 < CACHE["seconds a pair"][0]
+
+
+def test_bad_requests_are_named(tmp_path, cache):
+    with pytest.raises(FileNotFoundError, match="folder: expected a finished cache"):
+        FrameCache(tmp_path)
+    with pytest.raises(ValueError, match="seed: expected all identities"):
+        build_cache(tmp_path, 2, seed=999_999)
+    with pytest.raises(ValueError, match="frames: expected 2"):
+        build_cache(tmp_path, 2, 1)
+    with pytest.raises(ValueError, match="size: expected a power of two"):
+        build_cache(tmp_path, 2, size=33)
+    build_cache(tmp_path, 1, 2, 16, every=1)
+    with pytest.raises(ValueError, match="folder: expected an empty one or the same cache"):
+        build_cache(tmp_path, 2, 2, 16, every=1)
+    np.save(tmp_path / "alpha.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"alpha.npy: expected uint8"):
+        FrameCache(tmp_path)
+    (tmp_path / "cache.json").write_text(json.dumps({"version": 0}))
+    with pytest.raises(ValueError, match="version"):
+        FrameCache(tmp_path)
