@@ -1,5 +1,7 @@
 """Training (section 3.5 of the paper): losses and the features they look through."""
 
+from .checkpoint import Checkpoint, read_checkpoint
+from .config import TrainingConfig, training
 from .losses import (
     Lambdas,
     LossTerms,
@@ -15,9 +17,10 @@ from .losses import (
     loss_total,
 )
 from .perceptual import Features, Perceptual, Pyramid, PyramidFeatures, VGG19Features, gram, region_distance
+from .trainer import Trainer
 
 __all__ = [
-    "Features", "Lambdas", "LossTerms", "Perceptual", "Pyramid", "PyramidFeatures", "VGG19Features", "check_finite",
-    "cyclic_warp", "gram", "loss_3df", "loss_3dw", "loss_cw", "loss_inp", "loss_pr", "loss_pw", "loss_sr", "loss_total",
-    "region_distance",
+    "Checkpoint", "Features", "Lambdas", "LossTerms", "Perceptual", "Pyramid", "PyramidFeatures", "Trainer",
+    "TrainingConfig", "VGG19Features", "check_finite", "cyclic_warp", "gram", "loss_3df", "loss_3dw", "loss_cw",
+    "loss_inp", "loss_pr", "loss_pw", "loss_sr", "loss_total", "read_checkpoint", "region_distance", "training",
 ]  # fmt: skip

@@ -1,0 +1,111 @@
+"""The command line: ``python -m flow3d cache`` renders training frames, ``python -m flow3d train`` trains on them."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import torch
+
+from .config import PRESETS
+from .datasets.cache import FrameCache, build_cache
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="python -m flow3d", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    cache = commands.add_parser("cache", help="render frames of procedural heads once, to train on")
+    cache.add_argument("--out", required=True, help="folder; a half-finished one is finished")
+    cache.add_argument("--identities", type=int, default=900)
+    cache.add_argument("--frames", type=int, default=16, help="of each identity")
+    cache.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
+    cache.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
+    cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    train = commands.add_parser("train", help="train one of the two phases; more processes through accelerate launch")
+    train.add_argument("--preset", choices=PRESETS, default="tiny")
+    train.add_argument("--recipe", choices=("strict", "extended"), default="strict")
+    train.add_argument("--phase", type=int, choices=(1, 2), default=1)
+    train.add_argument("--out", required=True, help="folder for checkpoint, weights, metrics and contact sheets")
+    train.add_argument("--data", required=True, help="folder that the command cache wrote")
+    train.add_argument("--held-out", help="another one, of validation seeds, for the contact sheets")
+    train.add_argument("--start", help="weights to begin with: a renderer's folder, or phase 1's --out")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    train.add_argument("--steps", type=int, help="of the whole phase; the learning rate's schedule counts by it")
+    train.add_argument("--minutes", type=float, help="save and leave after this time, to be resumed")
+    train.add_argument("--seed", type=int, help="of the first weights and of the order of the pairs")
+    train.add_argument("--batch", type=int, help="pictures a step and process, both directions counted")
+    train.add_argument("--features", help="what the perceptual losses look through: vgg19 or pyramid")
+    train.add_argument("--threads", type=int, help="of torch, in each process")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of TrainingConfig; repeatable"
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 is done, 1 a loss that is not finite, 2 bad input, 130 stopped by Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        return _cache(options) if options.command == "cache" else _train(options)
+    except FloatingPointError as error:
+        print(f"stopped: {error}; the last checkpoint is kept", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    with tqdm(total=options.identities, unit="identity", leave=False) as bar:
+        build_cache(
+            options.out, options.identities, options.frames, options.size, seed=options.seed, workers=options.workers,
+            progress=lambda done, _: bar.update(done - bar.n),
+        )  # fmt: skip
+    print(f"{options.identities * options.frames} frames")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from .training.checkpoint import read_checkpoint
+    from .training.config import training
+    from .training.trainer import Trainer
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    config = training(options.preset, options.recipe, cast("Literal[1, 2]", options.phase))
+    if options.resume:  # what was chosen then holds, unless it is said again
+        found = read_checkpoint(options.out).training
+        if (found.preset, found.recipe, found.phase) == (config.preset, config.recipe, config.phase):
+            config = found
+    changes = {
+        name: value for name in ("steps", "seed", "batch", "features") if (value := getattr(options, name)) is not None
+    }
+    config = config.replace(**changes | dict(map(_setting, options.set)))
+    data = FrameCache(options.data)
+    held_out = FrameCache(options.held_out) if options.held_out else None
+    trainer = Trainer(config, data, options.out, resume=options.resume, start=options.start, held_out=held_out)
+    outcome = trainer.run(minutes=options.minutes)
+    if trainer.first:
+        print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
+    return 130 if outcome == "interrupted" else 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"set: expected NAME=VALUE, got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

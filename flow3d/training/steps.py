@@ -1,0 +1,173 @@
+"""What one step computes: the raw terms of Eq. 9 for a batch, and those of the extensions that are switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..datasets.cache import Batch
+from ..morphable import PARTS
+from ..renderer import FlowRenderer, cut_out_again
+from ..synthesis import Refined, cut_out, hole_of, project
+from ..warping import Source, Warped, WarpingStage, flow_to_image
+from .config import TrainingConfig
+from .losses import Scalar, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
+from .perceptual import Images, Perceptual, region_distance
+
+REST = 0.6  # the weight of what is no face, where a face's skin has 1.6
+HIDDEN = 0.3  # the weight of the exact flow where the source does not show the point
+SURE = 0.05  # the weight of the mask where the source shows the point: there either layer may be right
+
+
+class TrainingStep(nn.Module):
+    """The renderer and its losses as one module, so that several processes can share the work.
+
+    Args:
+        renderer: what is trained.
+        config: phase and switches.
+        judge: the perceptual distance.
+    """
+
+    def __init__(self, renderer: FlowRenderer, config: TrainingConfig, judge: Perceptual) -> None:
+        super().__init__()
+        self.renderer, self.config, self.judge = renderer, config, judge
+
+    def forward(self, batch: Batch, step: int) -> dict[str, Scalar]:
+        """Return the raw terms of this step by name; which they are depends on phase, switches and step."""
+        weight = region_weight(batch, self.config.region_weights)
+        if step < self.config.warmup_steps:
+            return self._flow_alone(batch, step, weight)
+        frozen = step < self.config.frozen_steps
+        mapping, stage = self.renderer.mapping, self.renderer.warping
+        answer = self.judge.target(batch.target_foreground)
+        with torch.no_grad() if frozen else nullcontext():
+            start, z = mapping(batch.source_window), mapping(batch.target_window)
+            source = stage.encode(cut_out(batch.source, batch.source_alpha))
+            warped = stage(source, z, start)
+        terms = {} if frozen else self._warping(batch, step, weight, answer, source, warped, start)
+        if self.config.phase == 1:
+            foreground, alpha = batch.target_foreground, batch.target_alpha
+        else:
+            refined = self.renderer.refiner(source.foreground, warped, z)
+            alpha = self.renderer.matte(refined, warped, batch.source_alpha)
+            foreground = cut_out_again(refined, alpha)
+            terms |= self._refining(batch, weight, answer, refined)
+        composite = project(foreground, alpha, batch.source, batch.source_alpha)
+        known = (1 - batch.source_alpha) * (1 - alpha)
+        picture = self.renderer.inpainter(composite, hole_of(batch.source_alpha, alpha), z, known)
+        terms["inp"] = loss_inp(picture, batch.target, self.judge)
+        return terms
+
+    def _flow_alone(self, batch: Batch, step: int, weight: Tensor | None) -> dict[str, Scalar]:
+        """The exact flow; on every second step the autoencoder too, which needs no flow."""
+        mapping, stage = self.renderer.mapping, self.renderer.warping
+        foreground = cut_out(batch.source, batch.source_alpha)
+        start, z = mapping(batch.source_window), mapping(batch.target_window)
+        flow, pixel_flow = estimate_flow(stage, foreground, z, start)
+        terms = {"flow": loss_flow(flow, pixel_flow, batch, weight)}
+        if step % 2:
+            terms["3df"] = loss_3df(stage.decoder(stage.encoder(foreground)), foreground, self.judge)
+        return terms
+
+    def _warping(
+        self, batch: Batch, step: int, weight: Tensor | None, answer: Images, source: Source, warped: Warped,
+        start: Tensor,
+    ) -> dict[str, Scalar]:  # fmt: skip
+        """L_pw, L_3dw, L_3df and L_cw (Eq. 2 to 5), the exact flow and the warped pixels."""
+        stage, config, every = self.renderer.warping, self.config, self.config.sparse_terms
+        terms = {"pw": self._distance(loss_pw, warped.image, answer, weight)}
+        if step % every == 0:
+            terms["3dw"] = loss_3dw(warped.volume, stage.encoder(batch.target_foreground))
+        if step % every == 1 % every:
+            terms["3df"] = loss_3df(stage.decoder(source.volume), source.foreground, self.judge)
+        if every == 1 or step % (2 * every) == 3 % (2 * every):
+            back = stage(stage.encode(warped.image), start, self.renderer.mapping(batch.target_window))
+            terms["cw"] = loss_cw(back.image, source.foreground)
+        if config.flow_weight:
+            flat = warped.pixel_flow
+            flat = flow_to_image(warped.flow, None, batch.source.shape[-1]) if flat is None else flat
+            terms["flow"] = loss_flow(warped.flow, flat, batch, weight)
+        if config.rgb_loss and warped.pixels is not None:
+            seen = (HIDDEN + (1 - HIDDEN) * batch.visible) * (1.0 if weight is None else weight)
+            terms["rgb"] = region_distance(self.judge, cut_out(warped.pixels, batch.target_alpha), answer, seen)
+        return terms
+
+    def _refining(self, batch: Batch, weight: Tensor | None, answer: Images, refined: Refined) -> dict[str, Scalar]:
+        """L_pr and L_sr (Eq. 7 and 8), and the extensions' matte, mask and painted layer."""
+        config = self.config
+        pyramid = self.judge.pyramid(refined.foreground)
+        terms = {"pr": self._distance(loss_pr, pyramid, answer, weight), "sr": loss_sr(pyramid, answer, self.judge)}
+        if config.alpha_loss and refined.alpha is not None:
+            terms["alpha"] = (refined.alpha - batch.target_alpha).abs().mean()
+        if config.mask_loss and refined.mask is not None:
+            share = batch.target_alpha * torch.where(batch.visible > 0.5, SURE, 1.0)
+            share = share if weight is None else share * weight
+            terms["mask"] = functional.binary_cross_entropy(refined.mask, batch.visible, share)
+        if config.painted_loss and refined.painted is not None:
+            painted = cut_out(refined.painted, batch.target_alpha)
+            terms["painted"] = self._distance(loss_pr, painted, answer, weight)
+        return terms
+
+    def _distance(
+        self,
+        plain: Callable[[Images, Images, Perceptual], Scalar],
+        image: Images,
+        answer: Images,
+        weight: Tensor | None,
+    ) -> Scalar:
+        """The paper's loss ``plain``, or the same distance with a weight for each region."""
+        if weight is None:
+            return plain(image, answer, self.judge)
+        return region_distance(self.judge, image, answer, weight)
+
+
+def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Tensor, "B 1 S S"] | None:
+    """A weight for every pixel of the target: eyes and mouth as given, 1.6 the skin, 0.6 the rest; over 1.6."""
+    if weights is None:
+        return None
+    total = torch.full_like(batch.target_alpha, REST)
+    for name, value in (("skin", 1.0), ("brows", 1.0), ("eyes", weights[0]), ("mouth", weights[1])):
+        total = total + value * (batch.labels == PARTS[name])
+    return total / (1 + REST)
+
+
+def estimate_flow(
+    stage: WarpingStage, foreground: Float[Tensor, "B 3 S S"], z: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"]
+) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"]]:
+    """The flow of a warping stage, in voxels and in pixels, without warping a volume or decoding it."""
+    code = z if stage.code is None else stage.code(z, start)
+    features = stage.flow_network.features(stage.flow_network.lift(foreground), code)
+    flow = stage.flow_network.flow(features).expand(-1, -1, stage.config.volume[0], -1, -1)
+    weights = None if stage.collapse is None else stage.collapse(features)
+    flat = flow_to_image(flow, weights, stage.config.size)
+    if stage.residual is not None:
+        fine = stage.residual(foreground, flat, code)
+        flat, flow = flat + fine, flow + stage._on_volume(fine)
+    return flow, flat
+
+
+def loss_flow(
+    flow: Float[Tensor, "B 3 D H W"],
+    pixel_flow: Float[Tensor, "B 2 S S"],
+    batch: Batch,
+    weight: Float[Tensor, "B 1 S S"] | None = None,
+) -> Scalar:
+    """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of every slice's."""
+    size = pixel_flow.shape[-1]
+    truth, half = batch.flow[:, :2], size / 2
+    share = (batch.target_alpha > 0.5) * (HIDDEN + (1 - HIDDEN) * batch.visible)
+    share = share if weight is None else share * weight
+    fine = _length((pixel_flow - truth) / half)
+    stride = size // flow.shape[-1]
+    coarse = functional.avg_pool2d(truth, stride)
+    slices = _length((flow[:, :2] * stride - coarse[:, :, None]) / half).mean(2)
+    return (fine * share).mean() + 0.3 * (slices * functional.avg_pool2d(share, stride)).mean()
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return (vectors.square().sum(1, keepdim=True) + 1e-5).sqrt()

@@ -1,0 +1,269 @@
+"""Two phases of training: the loss falls, what is resumed is what would have been, and bad ends leave good files."""
+
+import csv
+import errno
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flow3d import FlowRenderer, preset
+from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.preprocessing.images import is_generated, read_image
+from flow3d.training.checkpoint import read_checkpoint
+from flow3d.training.config import EXTENSIONS, TrainingConfig, training
+from flow3d.training.log import TERMS
+from flow3d.training.perceptual import perceptual
+from flow3d.training.steps import TrainingStep, estimate_flow, loss_flow, region_weight
+from flow3d.training.trainer import Trainer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> FrameCache:
+    return build_cache(tmp_path_factory.mktemp("frames"), 2, 6, 32, seed=11, every=10)
+
+
+def config(recipe: str = "extended", phase: int = 1, **changes) -> TrainingConfig:
+    return training("micro", recipe, phase).replace(**{"batch": 2, "steps": 6} | changes)  # ty: ignore[invalid-argument-type]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("recipe", "phase"), [("strict", 1), ("strict", 2), ("extended", 1), ("extended", 2)])
+def test_the_loss_falls(data, tmp_path, recipe, phase):
+    steady = dict(decay_at=1.0, rate_warmup=0, flow_warmup=0.0, frozen_warp=0.0, sparse_terms=1)
+    trainer = Trainer(config(recipe, phase, steps=30, learning_rate=2e-3, **steady), data, tmp_path)
+    batch = trainer.batch(0)
+    totals = [trainer.advance(batch)["total"] for _ in range(30)]
+    assert sum(totals[-3:]) < 0.7 * sum(totals[:3])
+
+
+def test_the_warm_up_finds_the_flow_of_a_batch(data, tmp_path):
+    chosen = config(steps=60, learning_rate=5e-3, flow_warmup=1.0, rate_warmup=0, decay_at=1.0, clip=100.0)
+    trainer = Trainer(chosen, data, tmp_path)
+    batch = trainer.batch(0)
+    errors = [trainer.advance(batch)["raw/flow"] for _ in range(60)]
+    assert errors[-1] < 0.8 * errors[0]
+
+
+def terms(data: FrameCache, chosen: TrainingConfig, step: int) -> set[str]:
+    renderer = FlowRenderer(preset("micro", chosen.recipe))
+    module = TrainingStep(renderer, chosen, perceptual("pyramid"))
+    return set(module(data.batch(*data.draw(np.random.default_rng(0), 1)), step))
+
+
+def test_strict_has_the_papers_terms_and_no_other(data):
+    first, second = {"pw", "cw", "3dw", "3df", "inp"}, {"pw", "cw", "3dw", "3df", "inp", "pr", "sr"}
+    for step in range(4):
+        assert terms(data, config("strict", 1), step) == first
+        assert terms(data, config("strict", 2), step) == second
+    assert not any(training("tiny", "strict", 1).extensions(0).values())
+
+
+def test_strict_switches_are_all_off():
+    plain = training("tiny", "strict")
+    off = dict(
+        flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0, hard_pairs=0.0,
+        region_weights=None, sparse_terms=1, frozen_warp=0.0, rate_warmup=0,
+    )  # fmt: skip
+    assert plain == plain.replace(**off)
+    for name, value in off.items():
+        assert getattr(training("tiny", "extended"), name) != value
+        assert name in str(TrainingConfig.__doc__)
+
+
+def test_extended_phases_have_their_terms_in_their_turn(data):
+    one, two = config("extended", 1, steps=40), config("extended", 2, steps=40)
+    assert terms(data, one, 0) == {"flow"}
+    assert terms(data, one, 1) == {"flow", "3df"}
+    assert terms(data, one, 16) == {"pw", "3dw", "flow", "rgb", "inp"}
+    assert terms(data, one, 17) == {"pw", "3df", "flow", "rgb", "inp"}
+    assert terms(data, one, 19) == {"pw", "cw", "flow", "rgb", "inp"}
+    frozen = {"pr", "sr", "alpha", "mask", "painted", "inp"}
+    assert terms(data, two, 0) == frozen
+    assert terms(data, two, 24) == frozen | {"pw", "3dw", "flow", "rgb"}
+
+
+def test_a_frozen_warping_stage_stands_still(data, tmp_path):
+    trainer = Trainer(config("extended", 2), data, tmp_path)
+    before = {k: v.clone() for k, v in trainer.renderer.state_dict().items()}
+    trainer.advance(trainer.batch(0))
+    moved = {k.split(".")[0] for k, v in trainer.renderer.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"refiner", "inpainter"}
+
+
+def test_the_rate_warms_up_and_falls_by_five():
+    chosen = config("strict", steps=100, rate_warmup=4)
+    assert [chosen.rate(k) / 1e-4 for k in (0, 3, 49, 50, 99)] == pytest.approx([0.25, 1, 1, 0.2, 0.2])
+
+
+def test_the_exact_flow_has_no_flow_loss(data):
+    batch = data.batch(*data.draw(np.random.default_rng(1), 2))
+    stage = FlowRenderer(preset("micro", "extended")).warping
+    zero, flat = torch.zeros(4, 3, 4, 16, 16), torch.zeros(4, 2, 32, 32)
+    exact = torch.nn.functional.avg_pool2d(batch.flow, 2)[:, :, None].expand(-1, -1, 4, -1, -1) / 2
+    assert loss_flow(exact, batch.flow[:, :2], batch) < 0.1 * loss_flow(zero, flat, batch)
+    source = stage.encode(batch.source_foreground)
+    z = torch.randn(4, 16)
+    made = stage(source, z, -z)
+    flow, pixels = estimate_flow(stage, batch.source_foreground, z, -z)
+    assert torch.equal(flow, made.flow)
+    assert made.pixel_flow is not None
+    assert torch.equal(pixels, made.pixel_flow)
+
+
+def test_regions_weigh_as_they_should(data):
+    batch = data.batch(*data.draw(np.random.default_rng(1), 2))
+    assert region_weight(batch, None) is None
+    weight = region_weight(batch, (10.0, 8.0))
+    assert weight is not None
+    for part, value in ((0, 0.6), (1, 1.6), (2, 10.6), (3, 8.6), (4, 0.6)):
+        assert torch.allclose(weight[batch.labels == part], torch.tensor(value / 1.6))
+
+
+@pytest.mark.parametrize(("recipe", "phase"), [("strict", 1), ("extended", 1), ("extended", 2)])
+def test_resumed_is_bit_equal_to_never_stopped(data, tmp_path, recipe, phase):
+    chosen = config(recipe, phase)
+    whole, parts = Trainer(chosen, data, tmp_path / "whole"), Trainer(chosen, data, tmp_path / "parts")
+    assert whole.run() == "finished"
+    assert parts.run(until=3) == "paused"
+    again = Trainer(chosen, data, tmp_path / "parts", resume=True)
+    assert again.step == 3
+    assert again.run() == "finished"
+    one, other = (read_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    assert one.step == other.step == 6
+    for name in ("weights", "averaged"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[k], b[k]) for k in a)
+    for k, state in one.optimiser["state"].items():
+        assert all(torch.equal(v, other.optimiser["state"][k][n]) for n, v in state.items())
+
+
+def test_what_a_training_leaves_behind(data, tmp_path):
+    trainer = Trainer(config("strict", 1), data, tmp_path)
+    trainer.run()
+    (row,) = rows(tmp_path)
+    assert int(row["step"]) == 6
+    assert float(row["weighted/3dw"]) == pytest.approx(100 * float(row["raw/3dw"]), rel=1e-4)
+    assert {name for name in TERMS if row[f"raw/{name}"]} == {"pw", "cw", "3dw", "3df", "inp"}
+    assert not any(row[f"raw/{name}"] for name in EXTENSIONS)
+    (sheet,) = (tmp_path / "sheets").iterdir()
+    assert is_generated(sheet)
+    assert read_image(sheet).shape == (3, 6 * 32, 6 * 32)
+    renderer = FlowRenderer.from_pretrained(tmp_path / "weights")
+    assert all(torch.equal(v, trainer.averaged[k]) for k, v in renderer.state_dict().items())
+    second = Trainer(config("strict", 2), data, tmp_path / "second", start=tmp_path)
+    assert all(torch.equal(v, trainer.averaged[k]) for k, v in second.renderer.state_dict().items())
+
+
+def test_nan_stops_names_the_term_and_keeps_the_checkpoint(data, tmp_path):
+    chosen = config("strict", 1)
+    Trainer(chosen, data, tmp_path).run(until=2)
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    trainer = Trainer(chosen, data, tmp_path, resume=True)
+
+    def poison(trainer: Trainer) -> None:
+        next(trainer.renderer.inpainter.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(FloatingPointError, match=r"inp = nan"):
+        trainer.run(watch=poison)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+    assert read_checkpoint(tmp_path).step == 2
+
+
+def test_ctrl_c_saves_and_leaves(data, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
+    trainer = Trainer(config("strict", 1), data, tmp_path)
+    outcome = trainer.run(watch=lambda t: os.kill(os.getpid(), signal.SIGINT) if t.step == 2 else None)
+    assert outcome == "interrupted"
+    assert read_checkpoint(tmp_path).step == trainer.step < 6
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(data, tmp_path, monkeypatch):
+    chosen = config("strict", 1)
+    Trainer(chosen, data, tmp_path).run(until=2)
+    kept = {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "metrics.csv"}
+    trainer = Trainer(chosen, data, tmp_path, resume=True, save_minutes=0.0)
+
+    def full(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        patch.setattr("flow3d.training.trainer.write_sheet", lambda *_: None)
+        trainer.advance(trainer.batch(2))
+        with pytest.raises(OSError, match="No space left"):
+            trainer.save()
+        with pytest.warns(UserWarning, match="the last checkpoint is kept"):
+            trainer._save_or_warn()
+    left = {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "metrics.csv"}
+    assert left == kept
+    assert read_checkpoint(tmp_path).step == 2
+
+
+def test_a_folder_with_a_training_is_not_overwritten_nor_continued_as_another(data, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"resume: expected checkpoint\.pt"):
+        Trainer(config("strict"), data, tmp_path, resume=True)
+    Trainer(config("strict"), data, tmp_path).run(until=1)
+    with pytest.raises(ValueError, match=r"out: .* holds a training already"):
+        Trainer(config("strict"), data, tmp_path)
+    with pytest.raises(ValueError, match="checkpoint of recipe extended, got one of recipe strict"):
+        Trainer(config("extended"), data, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="checkpoint of phase 2, got one of phase 1"):
+        Trainer(config("strict", 2), data, tmp_path, resume=True)
+    with pytest.raises(ValueError, match=r"start: expected weights of micro \(extended\), got micro \(strict\)"):
+        Trainer(config("extended", 2), data, tmp_path / "next", start=tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes((tmp_path / "checkpoint.pt").read_bytes()[:-100])
+    with pytest.raises(ValueError, match="resume: expected a whole checkpoint"):
+        Trainer(config("strict"), data, tmp_path, resume=True)
+
+
+def test_data_of_another_size_or_of_validation_seeds_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match="data: expected 64 px for preset tiny, got 32"):
+        Trainer(training("tiny"), data, tmp_path)
+    published = build_cache(tmp_path / "frames", 1, 2, 32, seed=1_000_000)
+    with pytest.raises(ValueError, match="data: expected seeds below 1,000,000"):
+        Trainer(config(), published, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "huge"}, "preset: expected one of micro, tiny"),
+        ({"recipe": "loose"}, "recipe: expected 'strict' or 'extended'"),
+        ({"phase": 3}, "phase: expected 1 or 2, got 3"),
+        ({"batch": 3}, "batch: expected an even number"),
+        ({"steps": 0}, "steps: expected at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
+        ({"ema": 1.5}, "ema: expected a share"),
+        ({"rgb_loss": -1.0}, "rgb_loss: expected a weight"),
+        ({"flow_warmup": 0.5}, "flow_weight: expected more than 0"),
+        ({"flow_wight": 1.0}, "the nearest is 'flow_weight'"),
+    ],
+)
+def test_bad_configurations_are_refused_by_name(no_shape_checks, changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig().replace(**changes)
+
+
+def test_a_configuration_survives_json():
+    for recipe in ("strict", "extended"):
+        assert TrainingConfig.from_json(training("micro", recipe, 2).to_json()) == training("micro", recipe, 2)
