@@ -81,7 +81,7 @@ def adain3d_gradient_sums(
     means,  # (B, C)
     inverses,  # (B, C)
     sums,  # (4, B, parts, C): those of sums_over
-    C,
+    C: tl.constexpr,
     D,
     plane,
     voxels,
@@ -135,7 +135,7 @@ def adain3d_backward(
     grad_x,  # laid out as x, written where GRAD_X
     grad_gamma,  # laid out as x, written where GRAD_MAP
     grad_value,  # before the activation; laid out as x, written where GRAD_VALUE
-    C,
+    C: tl.constexpr,
     D,
     plane,
     voxels,

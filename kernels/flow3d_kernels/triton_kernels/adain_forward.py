@@ -19,7 +19,7 @@ def adain3d_moments(
     x,  # (B, C, D, H, W), contiguous or channels-last
     centres,  # (B, parts, C): the mean of each part
     spreads,  # (B, parts, C): its summed squared deviation
-    C,
+    C: tl.constexpr,
     voxels,  # D * H * W
     parts,
     chunk,  # voxels of a part; the last one may be shorter
@@ -52,7 +52,7 @@ def adain3d_forward(
     spreads,
     means,  # (B, C), kept for the backward pass
     inverses,  # (B, C): 1 / sqrt(variance + EPS)
-    C,
+    C: tl.constexpr,
     D,
     plane,  # H * W
     voxels,  # D * H * W

@@ -41,7 +41,7 @@ for size in (4, 2):
     COMMON["adain3d_backward", "channels-last", size] = Tile(64, 32, 8)
 
 TILES: dict[str, dict[Key, Tile]] = {
-    "sm_80": COMMON | {("warp3d_backward", "channels-last", 4): Tile(16, 32)},  # 32 voxels spill 84 bytes
+    "sm_80": COMMON | {("warp3d_backward", "channels-last", 4): Tile(16, 32)},  # 32 spill 176 bytes at 64 channels
     "sm_90": COMMON,
     "gfx942": COMMON  # a wavefront has 64 threads: twice the voxels keep 16 bytes for each, in at most 16 of them
     | {
@@ -83,10 +83,17 @@ def tiles_of(name: str) -> Generator[None]:
 
 
 def tile_for(kernel: str, layout: str, channels: int, itemsize: int, device: torch.device) -> Tile:
-    """The tile of a kernel for a volume of so many channels; no wider than the next power of two."""
+    """The tile of a kernel for a volume of so many channels; no wider than the next power of two.
+
+    Few channels leave room for up to four times the voxels. Channels that no vector divides are read one by one, and
+    need registers for every address: a quarter of the voxels.
+    """
     tile = TILES[architecture(device)][kernel, layout, min(itemsize, 4)]
+    width = min(tile.channels, 1 << (channels - 1).bit_length())
     voxels = tile.voxels // (itemsize // min(itemsize, 4))
-    return Tile(voxels, min(tile.channels, 1 << (channels - 1).bit_length()), tile.warps)
+    if layout == "channels-last":
+        voxels = voxels * min(4, tile.channels // width) // (4 if channels % 4 else 1)
+    return Tile(voxels, width, tile.warps)
 
 
 def processors(device: torch.device) -> int:

@@ -18,7 +18,7 @@ def warp3d_backward(
     grad_volume,  # zeros, laid out as volume, in FLOAT; added to where SCATTER
     grad_flow,  # laid out as flow; written where GRAD_FLOW
     grad_mask,  # as mask; written where GRAD_MASK
-    C,
+    C: tl.constexpr,  # so that the compiler knows how many channels one vector holds
     D,
     H,
     W,

@@ -15,7 +15,7 @@ def warp3d_forward(
     flow,  # (B, 3, D, H, W), likewise
     mask,  # (B, 1, D, H, W), read where HAS_MASK
     out,  # laid out as volume
-    C,
+    C: tl.constexpr,  # so that the compiler knows how many channels one vector holds
     D,
     H,
     W,

@@ -57,7 +57,7 @@ def warp3d_gather(
     readers,  # (B, voxels): voxels sorted by cell
     starts,  # (B, cell_count + 1): where each cell's readers begin
     grad_volume,  # laid out as grad
-    C,
+    C: tl.constexpr,  # so that the compiler knows how many channels one vector holds
     D,
     H,
     W,
