@@ -104,5 +104,5 @@ def look(renderer: FlowRenderer, batch: Batch) -> tuple[dict[str, Tensor], dict[
 def write_sheet(path: Path, columns: Mapping[str, Tensor]) -> None:
     """Write a PNG: a row for each pair, columns in the order of ``SHEET``; marked as generated."""
     rows = torch.cat([torch.cat(list(columns[name].cpu()), 1) for name in SHEET], 2)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, rows.clamp(-1, 1), generated=True)

@@ -21,8 +21,9 @@ from tqdm import tqdm
 from ..config import RendererConfig, preset
 from ..datasets.cache import Batch, FrameCache
 from ..datasets.pairs import BLOCK
+from ..files import write_whole
 from ..renderer import FlowRenderer
-from .checkpoint import Checkpoint, check_fits, read_checkpoint
+from .checkpoint import FILE, Checkpoint, check_fits, read_checkpoint
 from .config import TrainingConfig
 from .log import Metrics, look, write_sheet
 from .losses import check_finite, loss_total
@@ -62,17 +63,17 @@ class Trainer:
         from accelerate import Accelerator, DistributedDataParallelKwargs
 
         described = preset(config.preset, config.recipe)
+        self.out, self.data, self.held_out = Path(out), data, held_out
+        found = read_checkpoint(out) if resume else None
+        if found is not None:
+            check_fits(found, config, described.to_json())
+        elif (self.out / FILE).exists():
+            raise ValueError(f"out: {os.fspath(out)!r} holds a training already; resume it, or choose another folder")
         for name, cache in (("data", data), ("held_out", held_out)):
             if cache is not None and cache.size != described.size:
                 raise ValueError(f"{name}: expected {described.size} px for preset {config.preset}, got {cache.size}")
         if data.seed >= BLOCK:
             raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
-        self.out, self.data, self.held_out = Path(out), data, held_out
-        found = read_checkpoint(out) if resume else None
-        if found is not None:
-            check_fits(found, config, described.to_json())
-        elif (self.out / "checkpoint.pt").exists():
-            raise ValueError(f"out: {os.fspath(out)!r} holds a training already; resume it, or choose another folder")
         self.config, self.step = config, found.step if found else 0
         self.seconds, self.save_minutes, self.sheet_minutes = (
             found.seconds if found else 0.0,
@@ -165,10 +166,10 @@ class Trainer:
                     watch(self)
                 if metrics is not None:
                     metrics.add(numbers)
-                    if now - drawn > 60 * self.sheet_minutes or self.step == last:
+                    if now - drawn > 60 * self.sheet_minutes:
                         metrics.add(self.draw())
                         drawn = now
-                    if self.step % LOG_EVERY == 0 or self.step == last:
+                    if self.step % LOG_EVERY == 0 and self.step < last:
                         row = metrics.write(self.step, self.seconds)
                         bar.set_postfix_str(f"loss {row['total']:.3g}")
                     if now - saved > 60 * self.save_minutes:
@@ -181,15 +182,17 @@ class Trainer:
             coming.cancel()
         if outcome == "finished" and self.step < self.config.steps:
             outcome = "paused"
-        if self.first:
+        if metrics is not None:
             self.save()
+            metrics.add(self.draw())
+            metrics.write(self.step, self.seconds)
         self.accelerator.wait_for_everyone()
         return outcome
 
     def _open(self) -> Metrics:
         self.out.mkdir(parents=True, exist_ok=True)
         about = json.loads(self.config.to_json()) | {"judge": self.judge, "processes": self.accelerator.num_processes}
-        (self.out / "training.json").write_text(json.dumps(about, indent=1))
+        write_whole(self.out / "training.json", json.dumps(about, indent=1).encode())
         return Metrics(self.out, self.step)
 
     def _agree(self, stop: bool) -> bool:

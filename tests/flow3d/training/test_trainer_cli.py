@@ -69,7 +69,7 @@ def test_bad_input_is_one_line_and_code_two(frames, tmp_path, capsys):
     assert "error: features:" in capsys.readouterr().err
     assert train(frames, tmp_path / "out", "--steps", "1") == 0
     assert main(["train", "--preset", "tiny", "--data", str(frames), "--out", str(tmp_path / "out"), "--resume"]) == 2
-    assert "error: data: expected 64 px" in capsys.readouterr().err
+    assert "error: resume: expected a checkpoint of preset tiny, got one of preset micro" in capsys.readouterr().err
 
 
 def test_the_module_runs_and_the_package_needs_no_accelerate():
