@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     cache.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
     cache.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
     cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    train = commands.add_parser("train", help="train one of the two phases; more processes through accelerate launch")
+    train = commands.add_parser("train", help="train one of the two phases; several processes through torchrun")
     train.add_argument("--preset", choices=PRESETS, default="tiny")
     train.add_argument("--recipe", choices=("strict", "extended"), default="strict")
     train.add_argument("--phase", type=int, choices=(1, 2), default=1)
@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, help="of the first weights and of the order of the pairs")
     train.add_argument("--batch", type=int, help="pictures a step and process, both directions counted")
     train.add_argument("--features", help="what the perceptual losses look through: vgg19 or pyramid")
-    train.add_argument("--threads", type=int, help="of torch, in each process")
+    train.add_argument(
+        "--threads", type=int, default=1, help="of torch in each process; a second one waits on busy cores"
+    )
     train.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of TrainingConfig; repeatable"
     )
@@ -77,8 +79,9 @@ def _train(options: argparse.Namespace) -> int:
     from .training.config import training
     from .training.trainer import Trainer
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    if options.threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {options.threads}")
+    torch.set_num_threads(options.threads)
     config = training(options.preset, options.recipe, cast("Literal[1, 2]", options.phase))
     if options.resume:  # what was chosen then holds, unless it is said again
         found = read_checkpoint(options.out).training

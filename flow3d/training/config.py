@@ -86,6 +86,8 @@ class TrainingConfig:
             raise ValueError(f"phase: expected 1 or 2, got {self.phase!r}")
         if self.batch < 2 or self.batch % 2:
             raise ValueError(f"batch: expected an even number, for both directions of a pair, got {self.batch}")
+        if self.seed < 0:
+            raise ValueError(f"seed: expected 0 or more, got {self.seed}")
         for name in ("steps", "sparse_terms"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")

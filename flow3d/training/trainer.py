@@ -74,6 +74,8 @@ class Trainer:
                 raise ValueError(f"{name}: expected {described.size} px for preset {config.preset}, got {cache.size}")
         if data.seed >= BLOCK:
             raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
+        if held_out is not None and held_out.seed < BLOCK:
+            raise ValueError(f"held_out: expected seeds from {BLOCK:,}, which no training sees, got {held_out.seed:,}")
         self.config, self.step = config, found.step if found else 0
         self.seconds, self.save_minutes, self.sheet_minutes = (
             found.seconds if found else 0.0,

@@ -242,6 +242,8 @@ def test_data_of_another_size_or_of_validation_seeds_is_refused(data, tmp_path):
     published = build_cache(tmp_path / "frames", 1, 2, 32, seed=1_000_000)
     with pytest.raises(ValueError, match="data: expected seeds below 1,000,000"):
         Trainer(config(), published, tmp_path)
+    with pytest.raises(ValueError, match="held_out: expected seeds from 1,000,000"):
+        Trainer(config(), data, tmp_path, held_out=data)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +253,7 @@ def test_data_of_another_size_or_of_validation_seeds_is_refused(data, tmp_path):
         ({"recipe": "loose"}, "recipe: expected 'strict' or 'extended'"),
         ({"phase": 3}, "phase: expected 1 or 2, got 3"),
         ({"batch": 3}, "batch: expected an even number"),
+        ({"seed": -1}, "seed: expected 0 or more"),
         ({"steps": 0}, "steps: expected at least 1"),
         ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
         ({"ema": 1.5}, "ema: expected a share"),

@@ -67,6 +67,8 @@ def test_bad_input_is_one_line_and_code_two(frames, tmp_path, capsys):
     assert "the nearest is 'rgb_loss'" in capsys.readouterr().err
     assert train(frames, tmp_path, "--features", "vgg20") == 2
     assert "error: features:" in capsys.readouterr().err
+    assert train(frames, tmp_path, "--threads", "0") == 2
+    assert "error: threads: expected at least 1" in capsys.readouterr().err
     assert train(frames, tmp_path / "out", "--steps", "1") == 0
     assert main(["train", "--preset", "tiny", "--data", str(frames), "--out", str(tmp_path / "out"), "--resume"]) == 2
     assert "error: resume: expected a checkpoint of preset tiny, got one of preset micro" in capsys.readouterr().err
