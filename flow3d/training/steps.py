@@ -14,7 +14,7 @@ from ..datasets.cache import Batch
 from ..morphable import PARTS
 from ..renderer import FlowRenderer, cut_out_again
 from ..synthesis import Refined, cut_out, hole_of, project
-from ..warping import Source, Warped, WarpingStage, flow_to_image
+from ..warping import Source, Warped, flow_to_image
 from .config import TrainingConfig
 from .losses import Scalar, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
 from .perceptual import Images, Perceptual, region_distance
@@ -68,7 +68,7 @@ class TrainingStep(nn.Module):
         mapping, stage = self.renderer.mapping, self.renderer.warping
         foreground = cut_out(batch.source, batch.source_alpha)
         start, z = mapping(batch.source_window), mapping(batch.target_window)
-        flow, pixel_flow = estimate_flow(stage, foreground, z, start)
+        flow, pixel_flow = stage.estimate(foreground, stage.flow_network.lift(foreground), z, start)
         terms = {"flow": loss_flow(flow, pixel_flow, batch, weight)}
         if step % 2:
             terms["3df"] = loss_3df(stage.decoder(stage.encoder(foreground)), foreground, self.judge)
@@ -89,9 +89,7 @@ class TrainingStep(nn.Module):
             back = stage(stage.encode(warped.image), start, self.renderer.mapping(batch.target_window))
             terms["cw"] = loss_cw(back.image, source.foreground)
         if config.flow_weight:
-            flat = warped.pixel_flow
-            flat = flow_to_image(warped.flow, None, batch.source.shape[-1]) if flat is None else flat
-            terms["flow"] = loss_flow(warped.flow, flat, batch, weight)
+            terms["flow"] = loss_flow(warped.flow, warped.pixel_flow, batch, weight)
         if config.rgb_loss and warped.pixels is not None:
             seen = (HIDDEN + (1 - HIDDEN) * batch.visible) * (1.0 if weight is None else weight)
             terms["rgb"] = region_distance(self.judge, cut_out(warped.pixels, batch.target_alpha), answer, seen)
@@ -136,29 +134,16 @@ def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Te
     return total / (1 + REST)
 
 
-def estimate_flow(
-    stage: WarpingStage, foreground: Float[Tensor, "B 3 S S"], z: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"]
-) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"]]:
-    """The flow of a warping stage, in voxels and in pixels, without warping a volume or decoding it."""
-    code = z if stage.code is None else stage.code(z, start)
-    features = stage.flow_network.features(stage.flow_network.lift(foreground), code)
-    flow = stage.flow_network.flow(features).expand(-1, -1, stage.config.volume[0], -1, -1)
-    weights = None if stage.collapse is None else stage.collapse(features)
-    flat = flow_to_image(flow, weights, stage.config.size)
-    if stage.residual is not None:
-        fine = stage.residual(foreground, flat, code)
-        flat, flow = flat + fine, flow + stage._on_volume(fine)
-    return flow, flat
-
-
 def loss_flow(
     flow: Float[Tensor, "B 3 D H W"],
-    pixel_flow: Float[Tensor, "B 2 S S"],
+    pixel_flow: Float[Tensor, "B 2 S S"] | None,
     batch: Batch,
     weight: Float[Tensor, "B 1 S S"] | None = None,
 ) -> Scalar:
     """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of every slice's."""
-    size = pixel_flow.shape[-1]
+    size = batch.source.shape[-1]
+    if pixel_flow is None:  # nothing collapses the volume's flow: its mean over depth
+        pixel_flow = flow_to_image(flow, None, size)
     truth, half = batch.flow[:, :2], size / 2
     share = (batch.target_alpha > 0.5) * (HIDDEN + (1 - HIDDEN) * batch.visible)
     share = share if weight is None else share * weight

@@ -67,10 +67,14 @@ class WarpingStage(nn.Module):
         """Do once per source what no motion changes."""
         return Source(foreground, self.flow_network.lift(foreground), self.encoder(foreground))
 
-    def forward(
-        self, source: Source, target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None = None
-    ) -> Warped:
-        """Warp ``source`` to the motion ``target``; ``start`` is the source's own motion (extended models only).
+    def estimate(
+        self,
+        foreground: Float[Tensor, "B 3 S S"],
+        lifted: Float[Tensor, "B C d H W"],
+        target: Float[Tensor, "B Z"],
+        start: Float[Tensor, "B Z"] | None = None,
+    ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None]:
+        """The flow alone, in voxels, and in pixels where the model collapses it; ``lifted`` as in :class:`Source`.
 
         Raises:
             ValueError: a model with ``source_coefficients`` was not given ``start``.
@@ -80,17 +84,27 @@ class WarpingStage(nn.Module):
             if start is None:
                 raise ValueError("start: this model knows the source's motion (source_coefficients), got none")
             z = self.code(target, start)
-        features = self.flow_network.features(source.lifted, z)
+        features = self.flow_network.features(lifted, z)
         # a 2D network's one slice moves all slices alike
         flow = self.flow_network.flow(features).expand(-1, -1, self.config.volume[0], -1, -1)
-        pixel_flow = pixels = None
-        if self.collapse is not None:
-            pixel_flow = flow_to_image(flow, self.collapse(features), self.config.size)
-            if self.residual is not None:
-                fine = self.residual(source.foreground, pixel_flow, z)
-                pixel_flow = pixel_flow + fine
-                flow = flow + self._on_volume(fine)
-            pixels = warp_pixels(source.foreground, pixel_flow)
+        if self.collapse is None:
+            return flow, None
+        pixel_flow = flow_to_image(flow, self.collapse(features), self.config.size)
+        if self.residual is not None:
+            fine = self.residual(foreground, pixel_flow, z)
+            pixel_flow, flow = pixel_flow + fine, flow + self._on_volume(fine)
+        return flow, pixel_flow
+
+    def forward(
+        self, source: Source, target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None = None
+    ) -> Warped:
+        """Warp ``source`` to the motion ``target``; ``start`` is the source's own motion (extended models only).
+
+        Raises:
+            ValueError: a model with ``source_coefficients`` was not given ``start``.
+        """
+        flow, pixel_flow = self.estimate(source.foreground, source.lifted, target, start)
+        pixels = None if pixel_flow is None else warp_pixels(source.foreground, pixel_flow)
         volume = warp3d(source.volume, flow)
         return Warped(flow, volume, self.decoder(volume), pixel_flow, pixels)
 
