@@ -12,6 +12,15 @@ from typing import Any, Literal
 Recipe = Literal["strict", "extended"]
 
 
+def check_fields(config: Any, changes: Mapping[str, Any]) -> None:
+    """Raise ValueError for a name that is no field of the dataclass ``config``, suggesting the nearest."""
+    known = [f.name for f in dataclasses.fields(config)]
+    for name in changes:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ValueError(f"{name}: expected a field of {type(config).__name__}; the nearest is {near!r}")
+
+
 @dataclass(frozen=True)
 class RendererConfig:
     """Sizes and switches of all networks. ``strict`` is the paper's literal reading; the rest is ours and named so.
@@ -105,11 +114,7 @@ class RendererConfig:
         Raises:
             ValueError: there is no such field; the nearest is suggested.
         """
-        known = [f.name for f in dataclasses.fields(self)]
-        for name in changes:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-                raise ValueError(f"{name}: expected a field of the configuration; the nearest is {near!r}")
+        check_fields(self, changes)
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:

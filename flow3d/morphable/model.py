@@ -19,12 +19,13 @@ PIVOT = (0.0, 0.82, 0.18)  # the top of the spine, about which the head turns
 def rotation_matrix(angles: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
     """R = Rz(roll) Ry(yaw) Rx(pitch) for points as columns, in a frame x right, y down, z away.
 
-    +pitch turns the nose down, +yaw to the viewer's right, +roll clockwise; radians.
+    +pitch turns the nose down, +yaw to the viewer's right, +roll clockwise; radians. Differentiable.
     """
-    (cp, cy, cr), (sp, sy, sr) = angles.cos().tolist(), angles.sin().tolist()
-    rx = torch.tensor([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    ry = torch.tensor([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    rz = torch.tensor([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    (cp, cy, cr), (sp, sy, sr) = angles.cos().unbind(), angles.sin().unbind()
+    one, zero = torch.ones_like(cp), torch.zeros_like(cp)
+    rx = torch.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp]).view(3, 3)
+    ry = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy]).view(3, 3)
+    rz = torch.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one]).view(3, 3)
     return rz @ ry @ rx
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .checks import Whole, check_integer
 from .coefficients import Coefficients
 from .head.expressions import COUNT, EXPRESSIONS
+from .head.fields import smoothstep
 
 FPS = 25.0
 BLINK_REACH = 17  # frames before its middle at which the longest blink begins
@@ -28,11 +29,6 @@ def _wander(rng: np.random.Generator, time: Track) -> Callable[[float], Track]:
         return 1.5 * np.mean(waves, axis=0)
 
     return track
-
-
-def _step(low: float, high: float, value: Track) -> Track:
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _blinks(rng: np.random.Generator, frames: int) -> Track:
@@ -72,7 +68,7 @@ def talking_head(frames: Whole, seed: Whole) -> Coefficients:
     named["crop_scale"] = np.full(frames, 1 + rng.uniform(-0.04, 0.04))
     named["crop_x"], named["crop_y"] = 3.0 * rng.normal() + 1.2 * w(0.2), 2.0 * rng.normal() + 1.0 * w(0.2)
 
-    speaking = _step(-0.5, 0.2, w(0.5))
+    speaking = smoothstep(-0.5, 0.2, w(0.5))
     named["jaw_open"] = np.clip((0.50 + 0.60 * w(2.4)) * speaking, 0, 1.1)
     smile = np.clip(rng.uniform(-0.1, 0.6) + 0.6 * w(0.35), 0, 1.1)
     named["smile"] = smile

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..morphable import Appearance, Coefficients, Person, ProceduralHead, rasterise
 from ..morphable.head.fields import MOUTH_HALF_WIDTH, MOUTH_Y
-from ..morphable.model import PIVOT
+from ..morphable.model import PIVOT, rotation_matrix
 from ..morphable.rasteriser import Surface
 from ..morphable.threads import one_thread
 from .landmarks import LANDMARK_NAMES, FaceLandmarks
@@ -104,7 +104,7 @@ def fit_head(
         """Pixels (5, 2) of the five points for (pitch, yaw, roll, log scale, x, y, alpha)."""
         angles, log_scale, shift, alpha = unknown[:3], unknown[3], unknown[4:6], unknown[6:]
         points = mean + (alpha @ basis).view_as(mean)
-        turned = (points - pivot) @ _rotation(angles).T + pivot
+        turned = (points - pivot) @ rotation_matrix(angles).T + pivot
         return (turned[:, :2] * log_scale.exp() + shift) * unit + wanted[:2].mean(0)
 
     def residuals(unknown: Tensor) -> Tensor:
@@ -130,13 +130,3 @@ def fit_head(
     named = dict(zip(("pitch", "yaw", "roll"), unknown[:3].tolist(), strict=True))
     person = Person(unknown[6:].float(), Appearance(hair=hair), model, without=("neck", "cloth"))
     return HeadFit(person, start.replace(**named), scale, (float(offset[0]), float(offset[1])), error.float())
-
-
-def _rotation(angles: Tensor) -> Tensor:
-    """The rotation of :func:`flow3d.morphable.rotation_matrix`, differentiable."""
-    one, zero = torch.ones_like(angles[0]), torch.zeros_like(angles[0])
-    (cp, cy, cr), (sp, sy, sr) = angles.cos().unbind(), angles.sin().unbind()
-    rx = torch.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp]).view(3, 3)
-    ry = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy]).view(3, 3)
-    rz = torch.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one]).view(3, 3)
-    return rz @ ry @ rx

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..config import PRESETS, Recipe
+from ..config import PRESETS, Recipe, check_fields
 from .losses import Lambdas
 
 EXTENSIONS = ("flow", "rgb", "mask", "painted", "alpha")  # terms that the paper does not have
@@ -132,11 +131,7 @@ class TrainingConfig:
         Raises:
             ValueError: there is no such field (the nearest is suggested), or its value is not allowed.
         """
-        known = [f.name for f in dataclasses.fields(self)]
-        for name in changes:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-                raise ValueError(f"{name}: expected a field of the training configuration; the nearest is {near!r}")
+        check_fields(self, changes)
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:
