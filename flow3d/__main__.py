@@ -22,7 +22,8 @@ def parser() -> argparse.ArgumentParser:
     cache = commands.add_parser("cache", help="render frames of procedural heads once, to train on")
     cache.add_argument("--out", required=True, help="folder; a half-finished one is finished")
     cache.add_argument("--identities", type=int, default=900)
-    cache.add_argument("--frames", type=int, default=16, help="of each identity")
+    cache.add_argument("--frames", type=int, default=20, help="of each identity, of all clips together")
+    cache.add_argument("--clips", type=int, default=2, help="2: in the second they move as another person")
     cache.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
     cache.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
     cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -67,7 +68,8 @@ def _cache(options: argparse.Namespace) -> int:
 
     with tqdm(total=options.identities, unit="identity", leave=False) as bar:
         build_cache(
-            options.out, options.identities, options.frames, options.size, seed=options.seed, workers=options.workers,
+            options.out, options.identities, options.frames, options.size, seed=options.seed, clips=options.clips,
+            workers=options.workers,
             progress=lambda done, _: bar.update(done - bar.n),
         )  # fmt: skip
     print(f"{options.identities * options.frames} frames")

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..files import write_whole
-from ..morphable import Camera, Person, ProceduralHead, talking_head
+from ..morphable import Camera, Coefficients, Person, ProceduralHead, talking_head
 from ..morphable.checks import Whole, check_integer, check_size
 from ..morphable.coefficients import index
 from .cached_flow import flow_between
-from .pairs import BLOCK
+from .pairs import BLOCK, driver_of
 
-VERSION = 1
+VERSION = 2
 DESCRIPTION, UNFINISHED, DONE = "cache.json", "unfinished.json", "done.npy"
 RADIUS = 13  # frames of a window on either side
 # what a hard pair differs in; blinks are rarest and smallest, so they are drawn twice as often
@@ -59,6 +59,7 @@ def build_cache(
     *,
     seed: Whole = 0,
     every: Whole = 6,
+    clips: Whole = 1,
     workers: Whole = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> FrameCache:
@@ -70,22 +71,30 @@ def build_cache(
     Args:
         folder: where to; created if need be.
         identities: persons; number k has the seed ``seed + k``, shape, look and motion.
-        frames: frames kept of each person's clip.
+        frames: frames kept of each person, of all clips together.
         size: side of the images in pixels, a power of two from 16 to 2048.
         seed: of the first person. Below 1,000,000 to train, below 2,000,000 to validate; never both in one cache.
-        every: of the clip's 25 frames a second every how many-th is kept.
+        every: of a clip's 25 frames a second every how many-th is kept.
+        clips: 1, the person's own motion; or 2, in the second of which they move as another person does. A pair from
+            both is a cross-identity pair whose true answer is known, which no video gives.
         workers: processes that render.
         progress: called with how many identities are done, and of how many.
 
     Raises:
-        ValueError: seeds of both kinds, numbers too small, or the folder holds another cache.
+        ValueError: seeds of both kinds, numbers too small, ``frames`` that ``clips`` does not divide into at least
+            two each, or the folder holds another cache.
     """
     counts = {"identities": check_integer(identities, "identities", 1), "frames": check_integer(frames, "frames", 2)}
     counts |= {
         "size": check_size(size),
         "seed": check_integer(seed, "seed", 0),
         "every": check_integer(every, "every", 1),
+        "clips": check_integer(clips, "clips", 1),
     }
+    if counts["clips"] > 2:
+        raise ValueError(f"clips: expected 1 or 2, got {clips}")
+    if counts["frames"] % counts["clips"] or counts["frames"] < 2 * counts["clips"]:
+        raise ValueError(f"frames: expected two or more for each of {clips} clips, as many in each, got {frames}")
     workers, first = check_integer(workers, "workers", 1), counts["seed"]
     if first // BLOCK != (first + counts["identities"] - 1) // BLOCK:
         raise ValueError(f"seed: expected all identities below or above {BLOCK:,}, got {first} and on")
@@ -137,7 +146,9 @@ def _render_identity(folder: Path, described: dict[str, int], number: int) -> No
     """Render one person's frames into the arrays, then note that they are there."""
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(described)}
     size, seed, every = described["size"], described["seed"] + number, described["every"]
-    person, motion = Person.random(seed), talking_head(described["frames"] * every, seed)
+    person, length = Person.random(seed), described["frames"] // described["clips"] * every
+    motions = (talking_head(length, s) for s in (seed, driver_of(seed))[: described["clips"]])
+    motion = Coefficients(torch.cat([m.values for m in motions]))
     arrays["background"][number] = _bytes(person.background(size))
     arrays["coefficients"][number] = motion.values.numpy()
     for k in range(described["frames"]):
@@ -217,6 +228,7 @@ class FrameCache:
             raise ValueError(f"folder: expected a cache of version {VERSION}, got {described.get('version')}")
         self.identities, self.frames = int(described["identities"]), int(described["frames"])
         self.size, self.seed, self.every = (int(described[name]) for name in ("size", "seed", "every"))
+        self.clips = int(described["clips"])
         self.arrays: dict[str, NDArray[Any]] = {}
         for name, (kind, shape) in _shapes(described).items():
             try:
@@ -230,25 +242,39 @@ class FrameCache:
         self.kept = self.coefficients[:, :: self.every]  # (I, M, 73)
 
     def draw(
-        self, rng: np.random.Generator, count: int, hard: float = 0.0
+        self, rng: np.random.Generator, count: int, hard: float = 0.0, cross: float = 0.0
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draw ``count`` pairs: identities, and two different frames of each.
+
+        With probability ``cross`` the second frame is of the identity's other clip, where somebody else's motion
+        drives it; else both are of one clip.
 
         With probability ``hard`` the second frame is the one whose named expression (a blink, the jaw, a smile, the
         brows, the gaze, a pucker) differs most from the first's while the head turns little: random pairs differ in
         pose first of all, and few in what matters most.
+
+        Raises:
+            ValueError: ``cross`` from a cache of one clip.
         """
+        if cross and self.clips < 2:
+            raise ValueError(f"cross: expected a cache of 2 clips for cross-identity pairs, got {self.clips}")
+        length = self.frames // self.clips
         who = rng.integers(self.identities, size=count)
         first = rng.integers(self.frames, size=count)
-        second = (first + rng.integers(1, self.frames, size=count)) % self.frames
+        begin = first // length * length  # of the first frame's clip
+        second = begin + (first - begin + rng.integers(1, length, size=count)) % length
+        away = rng.random(count) < cross
+        second[away] = (second[away] + length) % self.frames
         values = self.kept.numpy()
         for k in np.flatnonzero(rng.random(count) < hard):
-            clip, here = values[who[k]], first[k]
+            start = second[k] // length * length
+            clip, here = values[who[k], start : start + length], values[who[k], first[k]]
             column = rng.choice(HARD)
-            score = np.abs(clip[:, column] - clip[here, column]) + 0.15 * rng.random(self.frames)
-            score -= 0.5 * rng.random() * np.abs(clip[:, YAW] - clip[here, YAW])
-            score[here] = -np.inf
-            second[k] = score.argmax()
+            score = np.abs(clip[:, column] - here[column]) + 0.15 * rng.random(length)
+            score -= 0.5 * rng.random() * np.abs(clip[:, YAW] - here[YAW])
+            if not away[k]:
+                score[first[k] - start] = -np.inf
+            second[k] = start + score.argmax()
         return who, first, second
 
     def batch(
@@ -271,7 +297,9 @@ class FrameCache:
         side["alpha"] = side["alpha"][:, None] / 255
         behind = torch.from_numpy(np.stack([self.arrays["background"][i] for i, _ in pairs])) / 127.5 - 1
         side["image"] = side["black"] + (1 - side["alpha"]) * (behind + 1)
-        steps = torch.from_numpy(frame)[:, None] * self.every + torch.arange(-RADIUS, RADIUS + 1)
-        steps = steps.clamp(0, self.coefficients.shape[1] - 1)
+        length = self.coefficients.shape[1] // self.clips
+        here = torch.from_numpy(frame)[:, None] * self.every
+        begin = here // length * length  # a window stays within its clip
+        steps = (here + torch.arange(-RADIUS, RADIUS + 1)).clamp(begin, begin + length - 1)
         side["window"] = self.coefficients[torch.from_numpy(who)[:, None], steps].transpose(1, 2).contiguous()
         return side

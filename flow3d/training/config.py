@@ -42,6 +42,9 @@ class TrainingConfig:
         painted_loss: weight of the painted layer alone. Hidden behind a mask near one it got a twentieth of the
             gradient, and an opened mouth stayed a red smear.
         alpha_loss: weight of the refiner's matte.
+        rate_linear: after ``decay_at`` the learning rate falls in a line, to ``decay`` times less at the last step,
+            instead of at once.
+        cross_pairs: share of pairs whose target moves as another person does; the frames need two clips.
         hard_pairs: share of pairs that differ in one expression rather than in pose. Blinks rose from a response of
             .05 to .45 with them and the weights below.
         region_weights: weights of eyes and mouth, which are 28 and 45 of 4,096 pixels.
@@ -71,6 +74,8 @@ class TrainingConfig:
     mask_loss: float = 0.0
     painted_loss: float = 0.0
     alpha_loss: float = 0.0
+    rate_linear: bool = False
+    cross_pairs: float = 0.0
     hard_pairs: float = 0.0
     region_weights: tuple[float, float] | None = None
     sparse_terms: int = 1
@@ -93,7 +98,7 @@ class TrainingConfig:
         for name in ("learning_rate", "decay", "clip"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
-        for name in ("decay_at", "ema", "flow_warmup", "hard_pairs", "frozen_warp"):
+        for name in ("decay_at", "ema", "flow_warmup", "cross_pairs", "hard_pairs", "frozen_warp"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: expected a share from 0 to 1, got {getattr(self, name)}")
         for name in ("flow_weight", "rgb_loss", "mask_loss", "painted_loss", "alpha_loss"):
@@ -115,6 +120,10 @@ class TrainingConfig:
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
         warm = min(1.0, (step + 1) / self.rate_warmup) if self.rate_warmup else 1.0
+        if self.rate_linear:
+            rest = (1 - self.decay_at) * self.steps
+            passed = min(1.0, max(0.0, step - self.decay_at * self.steps) / rest) if rest else 0.0
+            return warm * self.learning_rate * (1 - passed * (1 - 1 / self.decay))
         return warm * self.learning_rate / (self.decay if step >= self.decay_at * self.steps else 1.0)
 
     def extensions(self, step: int) -> dict[str, float]:
@@ -161,7 +170,8 @@ def training(preset: str = "tiny", recipe: Recipe = "strict", phase: Literal[1, 
         lambda_pw=1.0, lambda_cw=2.0, lambda_3dw=0.2, lambda_3df=1.0, lambda_inp=1.0, lambda_pr=2.0, lambda_sr=10.0
     )
     return plain.replace(
-        learning_rate=1e-3, decay_at=0.7, lambdas=lambdas, clip=2.0, rate_warmup=100, flow_warmup=0.4, flow_weight=5.0,
-        rgb_loss=0.1, mask_loss=0.15, painted_loss=1.0, alpha_loss=0.3, hard_pairs=0.5, region_weights=(10.0, 10.0),
-        sparse_terms=4, frozen_warp=0.6,
+        learning_rate=1e-3, decay=25.0, decay_at=0.5, rate_linear=True, lambdas=lambdas, clip=2.0, rate_warmup=100,
+        flow_warmup=0.75, flow_weight=5.0, rgb_loss=0.1, mask_loss=0.15, painted_loss=1.0, alpha_loss=0.3,
+        cross_pairs=0.3, hard_pairs=0.5, region_weights=(16.0, 8.0) if phase == 1 else (10.0, 12.0), sparse_terms=4,
+        frozen_warp=0.8,
     )  # fmt: skip

@@ -64,13 +64,13 @@ class TrainingStep(nn.Module):
         return terms
 
     def _flow_alone(self, batch: Batch, step: int, weight: Tensor | None) -> dict[str, Scalar]:
-        """The exact flow; on every second step the autoencoder too, which needs no flow."""
-        mapping, stage = self.renderer.mapping, self.renderer.warping
+        """The exact flow; on some steps the autoencoder too, which needs no flow."""
+        mapping, stage, every = self.renderer.mapping, self.renderer.warping, self.config.sparse_terms
         foreground = cut_out(batch.source, batch.source_alpha)
         start, z = mapping(batch.source_window), mapping(batch.target_window)
         flow, pixel_flow = stage.estimate(foreground, stage.flow_network.lift(foreground), z, start)
         terms = {"flow": loss_flow(flow, pixel_flow, batch, weight)}
-        if step % 2:
+        if step % every == 1 % every:
             terms["3df"] = loss_3df(stage.decoder(stage.encoder(foreground)), foreground, self.judge)
         return terms
 

@@ -105,7 +105,8 @@ class Trainer:
     def batch(self, step: int) -> Batch:
         """The pairs of a step of this process, both directions."""
         rng = np.random.default_rng([self.config.seed, step, self.accelerator.process_index])
-        return self.data.batch(*self.data.draw(rng, self.config.batch // 2, self.config.hard_pairs))
+        config = self.config
+        return self.data.batch(*self.data.draw(rng, config.batch // 2, config.hard_pairs, config.cross_pairs))
 
     def advance(self, batch: Batch) -> dict[str, float]:
         """Train on one batch; return the numbers for the log.

@@ -1,5 +1,6 @@
 """Pairs from the cache are the pairs that rendering gives, exact flow and visibility included."""
 
+import copy
 import json
 import time
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from flow3d.datasets.cache import HARD, YAW, FrameCache, build_cache
+from flow3d.datasets.pairs import driver_of
 from flow3d.morphable import Person, exact_flow, talking_head
 from tolerances import CACHE
 
@@ -66,14 +68,33 @@ def test_drawing_repeats_and_never_pairs_a_frame_with_itself(cache):
 
 
 def test_hard_pairs_differ_more_in_expression_and_less_in_yaw(cache):
+    many = copy.copy(cache)  # drawing looks at coefficients alone, so no frame need be rendered
+    many.identities, many.frames = 20, 16
+    many.kept = torch.stack([talking_head(96, seed).values[::6] for seed in range(20)])
+
     def differences(hard: float) -> tuple[float, float]:
-        who, first, second = cache.draw(np.random.default_rng(0), 400, hard)
-        change = (cache.kept[who, first] - cache.kept[who, second]).abs().mean(0)
+        who, first, second = many.draw(np.random.default_rng(0), 1000, hard)
+        change = (many.kept[who, first] - many.kept[who, second]).abs().mean(0)
         return float(change[list(HARD)].mean()), float(change[YAW])
 
     (expression, yaw), (easy_expression, easy_yaw) = differences(1.0), differences(0.0)
     assert expression > 1.1 * easy_expression
     assert yaw < easy_yaw
+
+
+def test_the_second_clip_moves_as_another_person_does(tmp_path):
+    both = build_cache(tmp_path, 1, 6, 32, seed=SEED, every=12, clips=2)
+    own, other = (talking_head(36, seed) for seed in (SEED, driver_of(SEED)))
+    batch = both.batch(*pairs((0, 2, 3)), both=False)
+    frame = Person.random(SEED).render(other.frame(0), 32)
+    assert (batch.target[0] - frame.image).abs().max() <= CACHE["colours"][0]
+    assert torch.equal(batch.source_window[0], own.windows()[24])
+    assert torch.equal(batch.target_window[0], other.windows()[0])
+    for cross in (0.0, 1.0):
+        for hard in (0.0, 1.0):
+            _, first, second = both.draw(np.random.default_rng(0), 100, hard, cross)
+            assert ((first // 3 == second // 3) == (cross == 0)).all()
+            assert (first != second).all()
 
 
 def test_an_interrupted_build_is_finished_and_says_so_until_then(tmp_path, cache):
@@ -110,6 +131,8 @@ def test_a_pair_costs_about_a_millisecond(cache):
 
 
 def test_bad_requests_are_named(tmp_path, cache):
+    with pytest.raises(ValueError, match="cross: expected a cache of 2 clips"):
+        cache.draw(np.random.default_rng(0), 4, cross=0.5)
     with pytest.raises(FileNotFoundError, match="folder: expected a finished cache"):
         FrameCache(tmp_path)
     with pytest.raises(ValueError, match="seed: expected all identities"):
@@ -118,6 +141,10 @@ def test_bad_requests_are_named(tmp_path, cache):
         build_cache(tmp_path, 2, 1)
     with pytest.raises(ValueError, match="size: expected a power of two"):
         build_cache(tmp_path, 2, size=33)
+    with pytest.raises(ValueError, match="clips: expected 1 or 2"):
+        build_cache(tmp_path, 2, 6, 32, clips=3)
+    with pytest.raises(ValueError, match="frames: expected two or more for each of 2 clips"):
+        build_cache(tmp_path, 2, 5, 32, clips=2)
     build_cache(tmp_path, 1, 2, 16, every=1)
     with pytest.raises(ValueError, match="folder: expected an empty one or the same cache"):
         build_cache(tmp_path, 2, 2, 16, every=1)

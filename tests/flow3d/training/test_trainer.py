@@ -31,7 +31,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> FrameCache:
-    return build_cache(tmp_path_factory.mktemp("frames"), 2, 6, 32, seed=11, every=10)
+    return build_cache(tmp_path_factory.mktemp("frames"), 2, 6, 32, seed=11, every=10, clips=2)
 
 
 def config(recipe: str = "extended", phase: int = 1, **changes) -> TrainingConfig:
@@ -77,8 +77,8 @@ def test_strict_has_the_papers_terms_and_no_other(data):
 def test_strict_switches_are_all_off():
     plain = training("tiny", "strict")
     off = dict(
-        flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0, hard_pairs=0.0,
-        region_weights=None, sparse_terms=1, frozen_warp=0.0, rate_warmup=0,
+        flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0,
+        cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0, rate_warmup=0, rate_linear=False,
     )  # fmt: skip
     assert plain == plain.replace(**off)
     for name, value in off.items():
@@ -87,15 +87,15 @@ def test_strict_switches_are_all_off():
 
 
 def test_extended_phases_have_their_terms_in_their_turn(data):
-    one, two = config("extended", 1, steps=40), config("extended", 2, steps=40)
-    assert terms(data, one, 0) == {"flow"}
+    one, two = config("extended", 1, steps=40), config("extended", 2, steps=40)  # 30 and 32 steps alone
+    assert terms(data, one, 0) == terms(data, one, 2) == {"flow"}
     assert terms(data, one, 1) == {"flow", "3df"}
-    assert terms(data, one, 16) == {"pw", "3dw", "flow", "rgb", "inp"}
-    assert terms(data, one, 17) == {"pw", "3df", "flow", "rgb", "inp"}
-    assert terms(data, one, 19) == {"pw", "cw", "flow", "rgb", "inp"}
+    assert terms(data, one, 32) == {"pw", "3dw", "flow", "rgb", "inp"}
+    assert terms(data, one, 33) == {"pw", "3df", "flow", "rgb", "inp"}
+    assert terms(data, one, 35) == {"pw", "cw", "flow", "rgb", "inp"}
     frozen = {"pr", "sr", "alpha", "mask", "painted", "inp"}
     assert terms(data, two, 0) == frozen
-    assert terms(data, two, 24) == frozen | {"pw", "3dw", "flow", "rgb"}
+    assert terms(data, two, 32) == frozen | {"pw", "3dw", "flow", "rgb"}
 
 
 def test_a_frozen_warping_stage_stands_still(data, tmp_path):
@@ -109,6 +109,9 @@ def test_a_frozen_warping_stage_stands_still(data, tmp_path):
 def test_the_rate_warms_up_and_falls_by_five():
     chosen = config("strict", steps=100, rate_warmup=4)
     assert [chosen.rate(k) / 1e-4 for k in (0, 3, 49, 50, 99)] == pytest.approx([0.25, 1, 1, 0.2, 0.2])
+    line = chosen.replace(rate_linear=True)
+    assert [line.rate(k) / 1e-4 for k in (0, 50, 75, 100)] == pytest.approx([0.25, 1, 0.6, 0.2])
+    assert line.replace(decay_at=1.0).rate(99) == pytest.approx(1e-4)
 
 
 def test_the_exact_flow_has_no_flow_loss(data):
