@@ -78,7 +78,8 @@ def test_strict_switches_are_all_off():
     plain = training("tiny", "strict")
     off = dict(
         flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0,
-        cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0, rate_warmup=0, rate_linear=False,
+        cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0, rate_warmup=0,
+        rate_linear=False,
     )  # fmt: skip
     assert plain == plain.replace(**off)
     for name, value in off.items():
