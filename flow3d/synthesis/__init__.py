@@ -2,7 +2,7 @@
 
 from .inpaint import Inpainter
 from .projection import cut_out, hole_of, project
-from .refine import Refined, Refiner
+from .refine import Refined, Refiner, compose
 from .transunet import TransUNet
 
-__all__ = ["Inpainter", "Refined", "Refiner", "TransUNet", "cut_out", "hole_of", "project"]
+__all__ = ["Inpainter", "Refined", "Refiner", "TransUNet", "compose", "cut_out", "hole_of", "project"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..config import RendererConfig
 from ..warping import Warped
-from .projection import FILL
+from .projection import cut_out
 from .transunet import refiner
 
 NEARLY_ONE = 0.98  # colours are pulled this far from -1 and 1 before their logit is taken
@@ -41,11 +41,18 @@ class Refiner(nn.Module):
         out = self.network(torch.cat(layers, 1), z)
         start = torch.atanh(warped.image * NEARLY_ONE) if self.config.refine_residual else 0.0
         painted = torch.tanh(start + 2 * out[:, :3])
-        mask, colour = None, painted
-        if warped.pixels is not None:
-            mask = torch.sigmoid(4 * out[:, -1:] + 1)
-            colour = mask * warped.pixels + (1 - mask) * painted
-        if not self.config.refiner_alpha:
-            return Refined(colour, None, mask, painted if mask is not None else None)
-        alpha = torch.sigmoid(4 * out[:, 3:4] + 1)
-        return Refined(alpha * colour + (1 - alpha) * FILL, alpha, mask, painted)
+        mask = None if warped.pixels is None else torch.sigmoid(4 * out[:, -1:] + 1)
+        alpha = torch.sigmoid(4 * out[:, 3:4] + 1) if self.config.refiner_alpha else None
+        foreground = compose(painted, warped.pixels, mask, alpha)
+        return Refined(foreground, alpha, mask, None if mask is None and alpha is None else painted)
+
+
+def compose(
+    painted: Float[Tensor, "B 3 S S"],
+    pixels: Float[Tensor, "B 3 S S"] | None = None,
+    mask: Float[Tensor, "B 1 S S"] | None = None,
+    alpha: Float[Tensor, "B 1 S S"] | None = None,
+) -> Float[Tensor, "B 3 S S"]:
+    """The refined person: ``alpha (mask pixels + (1 - mask) painted)`` on black; a layer that is None is left out."""
+    colour = painted if mask is None or pixels is None else mask * pixels + (1 - mask) * painted
+    return colour if alpha is None else cut_out(colour, alpha)
