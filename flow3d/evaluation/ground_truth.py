@@ -14,46 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-
-from flow3d_kernels import warp3d
 
 from ..datasets import Pair, make_pair
 from ..files import write_whole
 from ..morphable import PARTS, Camera, Coefficients, Person, exact_flow, rasterise, talking_head
 from ..morphable.checks import check_integer
 from ..morphable.threads import one_thread
-
-FIRST_SEED = 1_000_000  # of the published lists
-
-
-def warp_image(image: Float[Tensor, "C H W"], flow: Float[Tensor, "3 H W"]) -> Float[Tensor, "C H W"]:
-    """Sample ``image`` at ``p + flow(p)``: an image is a volume of one slice, and dz is left out."""
-    plane = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
-    return warp3d(image[None, :, None], plane[None, :, None])[0, :, 0]
-
-
-def affine_flow(flow: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> Float[Tensor, "3 H W"]:
-    """The least-squares affine map of ``flow`` (dx, dy) over the pixels ``where``, as a flow of the whole frame.
-
-    Raises:
-        ValueError: fewer than three pixels, which do not fix a map.
-    """
-    if int(where.sum()) < 3:
-        raise ValueError(f"where: expected at least 3 pixels, got {int(where.sum())}")
-    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in flow.shape[-2:]), indexing="ij")
-    basis = torch.stack([x, y, torch.ones_like(x)], -1)  # (H, W, 3)
-    chosen = flow[:2, where].T.double()
-    solution = torch.linalg.lstsq(basis[where], chosen).solution  # (3, 2)
-    fitted = (basis @ solution).permute(2, 0, 1).to(flow.dtype)
-    return torch.cat([fitted, torch.zeros_like(flow[:1])])
-
-
-def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> float:
-    """Peak signal-to-noise ratio in dB over the pixels ``where``; images in [-1, 1], so the peak is 2."""
-    error = ((a - b)[:, where] ** 2).mean().clamp_min(1e-10)
-    return float(10 * torch.log10(4.0 / error))
+from .metrics import affine_flow, psnr, warp_image
+from .protocols import FIRST_SEED
 
 
 def flow_row(pair: Pair) -> dict[str, float]:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from flow3d.evaluation.ground_truth import affine_flow, warp_image
+from flow3d.evaluation.metrics import affine_flow, warp_image
 from flow3d.teach.exercise import Exercise
 
 Image = Float[Tensor, "C H W"]

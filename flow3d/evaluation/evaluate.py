@@ -1,0 +1,159 @@
+"""A renderer against true answers: ``python -m flow3d evaluate --weights tiny --out runs/evaluation``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import assets
+from ..datasets import Pair
+from ..files import write_whole
+from ..morphable.checks import check_integer
+from ..morphable.threads import one_thread
+from ..renderer import FlowRenderer
+from ..weights import NETWORKS
+from . import sheets, tables
+from .complexity import multiply_adds, parameters
+from .controls import control_table
+from .edits import EDITS, FLOW_ALONE, measure_edits
+from .lines import Table
+from .pair_rows import SIGMAS, Pairs, Row, measure
+from .protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
+from .reenactment import Method, renderer_method
+from .report import as_csv, write_report
+from .speed import SETTLED, frame_seconds, memory_table, speed_table
+from .spread import RESAMPLES, SEED
+
+NOTES = (
+    "PSNR is the mean of the pairs' dB, images in [-1, 1]. The union is where the source's or the target's true matte "
+    "is above 0, the same region for every picture. Eyes and mouth are where the *target* shows them; the copy is "
+    "judged there too, though its own may lie elsewhere. Layers are laid over the true background, the refined one by "
+    "the output's matte, the others by the source's, warped; both warps without a network are given the true matte.",
+    "Errors of the flow are distances to the exact one, summed over the pixels of all pairs, over the length of the "
+    "exact one, which is the zero flow's error. *Best affine map removed*: fitted on the visible person, off the exact "
+    "flow and, separately, off the estimated one, so that 100 % is what any affine flow reaches.",
+    "An edit changes one coefficient of a neutral, frontal person in windows of 27 equal frames; *response* |d| / |t| "
+    "and *correlation* <d, t> / |d||t| compare how the output changes with how the truth does, pooled over identities.",
+    "sd is over pairs, or identities; 95 % is a bootstrap of them. A target counts as reached by the value alone.",
+)
+SHOWN, WORST = 10, 10  # rows of a contact sheet
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--weights", required=True, help="name of shipped weights, such as tiny, or a folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the reports and contact sheets")
+    parser.add_argument("--pairs", type=int, default=200, help="self-ID pairs")
+    parser.add_argument("--cross", type=int, default=100, help="cross-ID pairs")
+    parser.add_argument("--wide", type=int, default=60, help=f"self-ID pairs of more than {WIDE:.0f} degrees of yaw")
+    parser.add_argument("--edits", type=int, default=24, help="identities whose single coefficients are edited")
+    parser.add_argument("--long", type=int, default=2000, help="frames of the run that watches memory; 0 leaves it out")
+    parser.add_argument("--no-pictures", action="store_true", help="write no contact sheets")
+
+
+def quality(
+    method: Method, untrained: Method, lists: Mapping[str, Pairs], identities: int, size: int
+) -> tuple[dict[str, Table], dict[str, dict[int, Row]]]:
+    """All tables that do not depend on the machine, and the rows of ``lists``: "self", "cross" and "wide" pairs."""
+    rows = {name: measure(method, lists[name]) for name in ("self", "cross")}
+    more = {seed: pair for seed, pair in lists["wide"].items() if seed not in rows["self"]}
+    wide = rows["self"] | measure(method, more)
+    rows["wide"] = {seed: wide[seed] for seed in lists["wide"]}
+    plain = {name: list(some.values()) for name, some in rows.items()}
+    edits = measure_edits(method, self_seeds(identities), size)
+    found = {
+        "Self-ID: PSNR on the union of the silhouettes": tables.picture_table(plain["self"]),
+        "Cross-ID, against the true answer: PSNR": tables.picture_table(plain["cross"], cross=True),
+        "Self-ID: error of the flow over the zero flow's": tables.flow_table(plain["self"]),
+        "Cross-ID: error of the flow over the zero flow's": tables.flow_table(plain["cross"], cross=True),
+        "One coefficient edited": tables.edit_table(edits["output"]),
+        "One coefficient edited, warped pixels alone": tables.edit_table(edits.get(FLOW_ALONE, {}), asked=False),
+        "Sharpness inside the face": tables.sharpness_table(plain["self"], plain["wide"]),
+        f"Self-ID beyond {WIDE:.0f}° of yaw": tables.wide_table(plain["wide"]),
+        "Background": tables.background_table(plain["self"] + plain["cross"]),
+        "Controls that must fail": control_table(method, untrained, lists["self"], rows["self"], min(identities, 8)),
+        "The pairs": [line for name in ("self", "cross") for line in tables.yaw_table(plain[name], f"{name}-ID")],
+    }
+    return found, rows
+
+
+def settings_of(renderer: FlowRenderer, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything that the numbers depend on."""
+    folder = Path(options.weights) if Path(options.weights).is_dir() else assets.path(f"weights/{options.weights}")
+    digests = {n: hashlib.sha256((folder / f"{n}.safetensors").read_bytes()).hexdigest() for n in NETWORKS}
+    work = multiply_adds(renderer.config)
+    return {
+        "weights": options.weights, "sha256": digests, "config": dataclasses.asdict(renderer.config),
+        "parameters": parameters(renderer.config),
+        "multiply-adds in millions": {name: round(count / 1e6, 1) for name, count in work.items()},
+        "self-ID pairs": options.pairs, "cross-ID pairs": options.cross, "wide pairs": options.wide,
+        "edited identities": options.edits, "first seed": FIRST_SEED,
+        "lists": f"pair k has seed {FIRST_SEED} + k; wide pairs are the first self-ID pairs beyond {WIDE:.0f} degrees",
+        "blurs tried, px": SIGMAS, "edits": {name: dict(edit.values) for name, edit in EDITS.items()},
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "interval": "95 %, percentiles"},
+        "torch": torch.__version__, "threads": 1,
+    }  # fmt: skip
+
+
+@one_thread()
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, and write evaluation.md, evaluation.json, pairs.csv, machine.md, machine.json and the sheets.
+
+    Raises:
+        ValueError: nothing to measure, or weights that do not fit their configuration.
+        OSError: no such weights, or ``out`` cannot be written.
+    """
+    for name in ("pairs", "cross", "wide", "edits"):
+        check_integer(getattr(options, name), name, 1)
+    if options.long and options.long <= SETTLED:
+        raise ValueError(f"long: expected 0, or {SETTLED + 1} or more, got {options.long}")
+    renderer = FlowRenderer.from_pretrained(options.weights)
+    size = renderer.config.size
+    torch.manual_seed(0)
+    method, untrained = renderer_method(renderer), renderer_method(FlowRenderer(renderer.config).eval())
+    settings = settings_of(renderer, options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    lists = pair_lists(options.pairs, options.cross, options.wide, size)
+    found, rows = quality(method, untrained, lists, options.edits, size)
+    name = f"{renderer.config.name}, {renderer.config.recipe}"
+    print(write_report(options.out, "evaluation", f"Evaluation of {name}", settings, found, NOTES), flush=True)
+    write_whole(options.out / "pairs.csv", as_csv(rows).encode())
+    if not options.no_pictures:
+        pictures(options.out, method, lists, rows, self_seeds(min(options.edits, 6)), size)
+    first = next(iter(lists["self"].values()))
+    machine: dict[str, Table] = {"Speed": speed_table(frame_seconds(renderer, first))}
+    if options.long:
+        machine["Memory"] = memory_table(renderer, first, options.long)
+    here = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count(), "threads": 1}
+    print(write_report(options.out, "machine", f"Speed and memory of {name}", here, machine))
+    return 0
+
+
+def pictures(
+    out: Path,
+    method: Method,
+    lists: Mapping[str, Pairs],
+    rows: dict[str, dict[int, Row]],
+    edited: Sequence[int],
+    size: int,
+) -> None:
+    """Contact sheets: the first self-ID and cross-ID pairs, the worst of the wide ones, and edits."""
+
+    def titled(name: str, seeds: Sequence[int]) -> list[tuple[str, Pair]]:
+        title = "seed {}, yaw difference {:.0f} degrees: output {:.1f} dB, copy {:.1f} dB"
+        numbers = {s: [rows[name][s][n] for n in ("yaw", "psnr output", "psnr copy")] for s in seeds}
+        return [(title.format(s, *numbers[s]), lists[name][s]) for s in seeds]
+
+    for name in ("self", "cross"):
+        sheets.pair_sheet(out / f"{name}.png", method, titled(name, list(lists[name])[:SHOWN]))
+    worst = sorted(lists["wide"], key=lambda seed: rows["wide"][seed]["psnr output"])[:WORST]
+    sheets.pair_sheet(out / "worst_wide.png", method, titled("wide", worst))
+    sheets.edit_sheet(out / "edits.png", method, edited, size)

@@ -1,0 +1,85 @@
+"""A number with its spread: mean or pooled ratio, standard deviation over pairs, bootstrap interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Rows = NDArray[np.float64]
+RESAMPLES, LEVEL, SEED = 2000, 0.95, 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``value`` of ``count`` pairs (or identities); ``sd`` over them; ``low`` and ``high`` of the 95 % interval."""
+
+    value: float
+    sd: float
+    low: float
+    high: float
+    count: int
+
+
+def _picks(count: int) -> NDArray[np.int64]:
+    return np.random.default_rng(SEED).integers(count, size=(RESAMPLES, count))
+
+
+def _described(value: float, single: Rows, again: Rows, count: int) -> Estimate:
+    tail = 100 * (1 - LEVEL) / 2
+    again, single = again[np.isfinite(again)], single[np.isfinite(single)]
+    low, high = np.percentile(again, [tail, 100 - tail]) if len(again) else (np.nan, np.nan)
+    sd = single.std(ddof=1) if len(single) > 1 else np.nan
+    return Estimate(float(value), float(sd), float(low), float(high), count)
+
+
+def estimate(rows: ArrayLike, statistic: Callable[[Rows], Rows]) -> Estimate:
+    """Estimate a statistic of sums over pairs, with its spread.
+
+    Args:
+        rows: (N, K), K numbers of each pair.
+        statistic: turns means (..., K) over any set of pairs into the number (...).
+
+    Returns:
+        The statistic of all pairs; its standard deviation over single pairs; and the percentile interval of 2,000
+        bootstrap resamples of pairs, always the same ones. NaN of no pairs.
+    """
+    table = np.asarray(rows, dtype=np.float64)
+    count = len(table)
+    if not count:
+        return Estimate(*[float("nan")] * 4, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        single, again = statistic(table), statistic(table[_picks(count)].mean(1))
+        return _described(float(statistic(table.mean(0))), single, again, count)
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """The mean of one number a pair; pairs that have none (NaN) are left out and not counted."""
+    table = np.asarray(values, dtype=np.float64)
+    return estimate(table[np.isfinite(table)][:, None], lambda sums: sums[..., 0])
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> Estimate:
+    """The sum of ``over`` divided by the sum of ``under``: a ratio pooled over pairs; pairs with a NaN are left out."""
+    table = np.stack([np.asarray(over, dtype=np.float64), np.asarray(under, dtype=np.float64)], -1)
+    return estimate(table[np.isfinite(table).all(1)], lambda sums: sums[..., 0] / sums[..., 1])
+
+
+def median(values: Sequence[float]) -> Estimate:
+    """The median of one number a pair, NaN left out."""
+    table = np.asarray(values, dtype=np.float64)
+    table = table[np.isfinite(table)]
+    if not len(table):
+        return Estimate(*[float("nan")] * 4, 0)
+    return _described(np.median(table), table, np.median(table[_picks(len(table))], axis=1), len(table))
+
+
+def largest(values: Sequence[float]) -> Estimate:
+    """The largest of one number a pair, NaN left out; resampling says nothing of it, so it has no interval."""
+    table = np.asarray(values, dtype=np.float64)
+    table = table[np.isfinite(table)]
+    if not len(table):
+        return Estimate(*[float("nan")] * 4, 0)
+    return _described(table.max(), table, np.empty(0), len(table))
