@@ -13,6 +13,7 @@ import torch
 
 from .config import PRESETS
 from .datasets.cache import FrameCache, build_cache
+from .evaluation.evaluate import add_options, run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     cache.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
     cache.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
     cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    add_options(commands.add_parser("evaluate", help="measure a renderer against true answers"))
     train = commands.add_parser("train", help="train one of the two phases; several processes through torchrun")
     train.add_argument("--preset", choices=PRESETS, default="tiny")
     train.add_argument("--recipe", choices=("strict", "extended"), default="strict")
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 is done, 1 a loss that is not finite, 2 bad input, 130 stopped by Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
+        if options.command == "evaluate":
+            return run(options)
         return _cache(options) if options.command == "cache" else _train(options)
     except FloatingPointError as error:
         print(f"stopped: {error}; the last checkpoint is kept", file=sys.stderr)
