@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from .edits import measure_edits
+from .edits import EXACT, OUTPUT, measure_edits
 from .lines import Line, Table, column
 from .pair_rows import Pairs, Row, measure, measure_pair, reenact
 from .protocols import self_seeds
@@ -41,7 +41,8 @@ def control_table(method: Method, untrained: Method, pairs: Pairs, rows: Mapping
                 beside = f"the method itself {mine.text(mine.found.value)}"
                 table.append(Line(f"{name}: flow, {line.what}", line.found, line.unit, beside))
     size = next(iter(some.values())).source.shape[-1]
-    answers = edit_table(measure_edits(untrained, self_seeds(min(edits, EDITED)), size)["output"])
+    answers = measure_edits(untrained, self_seeds(min(edits, EDITED)), size)
+    found = edit_table(answers[OUTPUT], answers[EXACT], asked=False)
     return table + [
-        Line(f"untrained renderer: {line.what}", line.found) for line in answers if line.what.endswith("correlation")
+        Line(f"untrained renderer: {line.what}", line.found) for line in found if line.what.endswith("correlation")
     ]

@@ -8,14 +8,14 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..datasets.pairs import person_of
-from ..morphable import Coefficients
-from .metrics import response
+from ..morphable import Coefficients, exact_flow
+from .metrics import response, warp_image
 from .pair_rows import labelled
-from .reenactment import Method, Reenacted
+from .reenactment import Method, Reenacted, on_background
 from .spread import Estimate, Rows, estimate
 
 
@@ -43,7 +43,7 @@ EDITS: dict[str, Edit] = {
     "yaw -30": Edit({"yaw": -0.52}, (), 0.8, 0.8),
     "pitch": Edit({"pitch": 0.25}, (), 0.8, 0.8),
 }
-FLOW_ALONE = "warped pixels"
+OUTPUT, FLOW_ALONE, EXACT = "output", "warped pixels", "exact-flow warp"  # what is measured of every edit
 Sums = dict[str, list[tuple[float, float, float]]]  # by edit, one triple of metrics.response an identity
 
 
@@ -55,11 +55,16 @@ def coefficients() -> Coefficients:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One identity's true frames, E edits behind the neutral one: ``images`` (1+E,3,S,S), ``labels``, ``alphas``."""
+    """One identity's true frames, the neutral one and then every edit, E in all, in front of ``background``.
+
+    ``warps`` are the neutral frame, warped by the exact flow to every other, with the true matte and background.
+    """
 
     images: Float[Tensor, "E 3 S S"]
-    labels: Tensor
+    labels: Int[Tensor, "E 1 S S"]
     alphas: Float[Tensor, "E 1 S S"]
+    warps: Float[Tensor, "E 3 S S"]
+    background: Float[Tensor, "3 S S"]
 
     def region(self, number: int) -> Tensor:
         """Pixels (S,S) where edit ``number`` (from 1) is looked for: its parts in the neutral frame or the edited."""
@@ -72,8 +77,11 @@ class Question:
 @lru_cache(maxsize=32)
 def question_of(seed: int, size: int) -> Question:
     """Render the person of a seed; the last few are kept, since several methods are asked the same."""
-    frames = [person_of(seed).render(row, size) for row in coefficients().values]
-    return Question(*(torch.stack([getattr(f, name) for f in frames]) for name in ("image", "labels", "alpha")))
+    person = person_of(seed)
+    frames, background = [person.render(row, size) for row in coefficients().values], person.background(size)
+    images, labels, alphas = (torch.stack([getattr(f, name) for f in frames]) for name in ("image", "labels", "alpha"))
+    warps = torch.stack([warp_image(images[0], exact_flow(frame, frames[0])[0]) for frame in frames])
+    return Question(images, labels, alphas, alphas * warps + (1 - alphas) * background, background)
 
 
 def answers(method: Method, question: Question) -> Reenacted:
@@ -85,15 +93,16 @@ def answers(method: Method, question: Question) -> Reenacted:
 def measure_edits(method: Method, seeds: Sequence[int], size: int) -> dict[str, Sums]:
     """Drive the person of every seed from neutral to every edit; what changed, against what truly changes.
 
-    In the "output", and in the layer of "warped pixels" where there is one, which shows what the flow alone does.
+    In the ``OUTPUT``; in ``FLOW_ALONE``, where the method has that layer; and, the baseline, in the ``EXACT`` warp.
     """
     found: dict[str, Sums] = {}
     for seed in seeds:
-        question, pictures = question_of(seed, size), {}
+        question = question_of(seed, size)
         made = answers(method, question)
-        pictures["output"] = made.output
+        pictures = {OUTPUT: made.output, EXACT: question.warps}
         if FLOW_ALONE in made.layers:
-            pictures[FLOW_ALONE] = made.layers[FLOW_ALONE][0]
+            layer, matte = made.layers[FLOW_ALONE]
+            pictures[FLOW_ALONE] = on_background(layer, matte, question.background)
         for what, frames in pictures.items():
             sums = found.setdefault(what, {name: [] for name in EDITS})
             for number, name in enumerate(EDITS, 1):

@@ -23,7 +23,7 @@ from ..weights import NETWORKS
 from . import sheets, tables
 from .complexity import multiply_adds, parameters
 from .controls import control_table
-from .edits import EDITS, FLOW_ALONE, measure_edits
+from .edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
 from .lines import Table
 from .pair_rows import SIGMAS, Pairs, Row, measure
 from .protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
@@ -74,8 +74,10 @@ def quality(
         "Cross-ID, against the true answer: PSNR": tables.picture_table(plain["cross"], cross=True),
         "Self-ID: error of the flow over the zero flow's": tables.flow_table(plain["self"]),
         "Cross-ID: error of the flow over the zero flow's": tables.flow_table(plain["cross"], cross=True),
-        "One coefficient edited": tables.edit_table(edits["output"]),
-        "One coefficient edited, warped pixels alone": tables.edit_table(edits.get(FLOW_ALONE, {}), asked=False),
+        "One coefficient edited": tables.edit_table(edits[OUTPUT], edits[EXACT]),
+        "One coefficient edited, warped pixels alone": tables.edit_table(
+            edits.get(FLOW_ALONE, {}), edits[EXACT], asked=False
+        ),
         "Sharpness inside the face": tables.sharpness_table(plain["self"], plain["wide"]),
         f"Self-ID beyond {WIDE:.0f}° of yaw": tables.wide_table(plain["wide"]),
         "Background": tables.background_table(plain["self"] + plain["cross"]),

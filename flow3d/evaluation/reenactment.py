@@ -73,7 +73,7 @@ def renderer_method(renderer: FlowRenderer) -> Method:
 
 
 def on_background(
-    person: Float[Tensor, "3 S S"], alpha: Float[Tensor, "1 S S"], background: Float[Tensor, "3 S S"]
-) -> Float[Tensor, "3 S S"]:
+    person: Float[Tensor, "*B 3 S S"], alpha: Float[Tensor, "*B 1 S S"], background: Float[Tensor, "3 S S"]
+) -> Float[Tensor, "*B 3 S S"]:
     """Lay a person on black, with black in the soft edges, over a background."""
     return (person + (1 - alpha) * (background - FILL)).clamp(-1, 1)

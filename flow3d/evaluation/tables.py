@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .edits import EDITS, Sums, summarise
+from .edits import EDITS, EXACT, Sums, summarise
 from .lines import Line, Table, column, gain
 from .pair_rows import SIGMAS, Row
 from .protocols import WIDE, bin_of
@@ -71,20 +71,19 @@ def flow_table(rows: Sequence[Row], cross: bool = False) -> Table:
     return table
 
 
-def edit_table(sums: Sums, asked: bool = True) -> Table:
-    """Response, correlation and gain of every edit, with the targets if ``asked``.
+def edit_table(sums: Sums, baseline: Sums, asked: bool = True) -> Table:
+    """Response, correlation and gain of every edit beside those of ``baseline``, with the targets if ``asked``.
 
     Where the project asks for one number, of gaze, brows and pose, it is asked of response and correlation both.
     """
     table = []
     for name, edit in EDITS.items() if sums else ():
-        found = summarise(sums[name])
+        found, exact = summarise(sums[name]), summarise(baseline[name])
         least = {"response": edit.response, "correlation": edit.correlation}
         where = " and ".join(edit.parts) or "whole person"
         for kind, value in found.items():
-            table.append(
-                Line(f"{name}: {kind}", value, "", f"{where}; copy 0, truth 1", least.get(kind) if asked else None)
-            )
+            beside = f"{where}: copy 0, {EXACT} {exact[kind].value:.2f}"
+            table.append(Line(f"{name}: {kind}", value, "", beside, least.get(kind) if asked else None))
     return table
 
 

@@ -20,7 +20,8 @@ def answering(share: float, constant: float = 0.0):
         question = next(q for q in questions if torch.equal(q.images[0], source))
         images = question.images[:1] + share * (question.images - question.images[:1])
         images[1:] += constant
-        return Reenacted(images, layers={"warped pixels": (question.images, question.alphas)})
+        on_black = question.images - (1 - question.alphas) * (question.background + 1)
+        return Reenacted(images, layers={"warped pixels": (on_black, question.alphas)})
 
     return method
 
@@ -56,3 +57,9 @@ def test_an_edit_changes_its_region_and_little_else():
         assert int(region.sum()) < (32 * 32 if not edit.parts else 150), name
         for part in edit.parts:
             assert region[(question.labels[number][0] == PARTS[part])].all()
+
+
+def test_the_exact_flow_turns_a_head_but_opens_no_mouth(copy):
+    exact = measure_edits(copy, SEEDS, 32)["exact-flow warp"]
+    assert summarise(exact["pitch"])["correlation"].value > 0.8
+    assert summarise(exact["jaw"])["gain"].value < summarise(exact["pitch"])["gain"].value - 0.2

@@ -96,14 +96,15 @@ def test_sharpness_background_and_yaw():
 def test_edits_ask_for_both_numbers():
     triple = [(0.64, 1.0, 0.4)]  # response 0.8, correlation 0.5
     sums = {name: triple for name in tables.EDITS}
-    table = by_name(tables.edit_table(sums))
+    table = by_name(tables.edit_table(sums, sums))
     assert table["jaw: response"].found.value == pytest.approx(0.8)
     assert table["jaw: correlation"].found.value == pytest.approx(0.5)
     assert table["jaw: gain"].found.value == pytest.approx(0.4)
+    assert table["jaw: correlation"].beside == "mouth: copy 0, exact-flow warp 0.50"
     assert (table["jaw: response"].reached, table["jaw: correlation"].reached) == (True, False)
     assert (table["gaze_x: correlation"].reached, table["pitch: correlation"].reached) == (True, False)
-    assert all(line.reached is None for line in tables.edit_table(sums, asked=False))
-    assert tables.edit_table({}) == []
+    assert all(line.reached is None for line in tables.edit_table(sums, sums, asked=False))
+    assert tables.edit_table({}, sums) == []
 
 
 def test_a_report_says_the_same_in_both_files(tmp_path):
