@@ -68,8 +68,9 @@ class TrainingStep(nn.Module):
         mapping, stage, every = self.renderer.mapping, self.renderer.warping, self.config.sparse_terms
         foreground = cut_out(batch.source, batch.source_alpha)
         start, z = mapping(batch.source_window), mapping(batch.target_window)
-        flow, pixel_flow = stage.estimate(foreground, stage.flow_network.lift(foreground), z, start)
-        terms = {"flow": loss_flow(flow, pixel_flow, batch, weight)}
+        flow, coarse, code = stage.coarse(stage.flow_network.lift(foreground), z, start)
+        flow, pixel_flow = stage.finer(foreground, flow, coarse, code)
+        terms = {"flow": loss_flow(flow, pixel_flow, batch, weight, coarse, self.config.coarse_flow)}
         if step % every == 1 % every:
             terms["3df"] = loss_3df(stage.decoder(stage.encoder(foreground)), foreground, self.judge)
         return terms
@@ -89,7 +90,7 @@ class TrainingStep(nn.Module):
             back = stage(stage.encode(warped.image), start, self.renderer.mapping(batch.target_window))
             terms["cw"] = loss_cw(back.image, source.foreground)
         if config.flow_weight:
-            terms["flow"] = loss_flow(warped.flow, warped.pixel_flow, batch, weight)
+            terms["flow"] = loss_flow(warped.flow, warped.pixel_flow, batch, weight, warped.coarse, config.coarse_flow)
         if config.rgb_loss and warped.pixels is not None:
             seen = (HIDDEN + (1 - HIDDEN) * batch.visible) * (1.0 if weight is None else weight)
             terms["rgb"] = region_distance(self.judge, cut_out(warped.pixels, batch.target_alpha), answer, seen)
@@ -139,19 +140,25 @@ def loss_flow(
     pixel_flow: Float[Tensor, "B 2 S S"] | None,
     batch: Batch,
     weight: Float[Tensor, "B 1 S S"] | None = None,
+    coarse: Float[Tensor, "B 2 S S"] | None = None,
+    share: float = 0.0,
 ) -> Scalar:
-    """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of every slice's."""
+    """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of every slice's.
+
+    ``coarse``, the flow before the residual, counts with ``share``.
+    """
     size = batch.source.shape[-1]
     if pixel_flow is None:  # nothing collapses the volume's flow: its mean over depth
         pixel_flow = flow_to_image(flow, None, size)
     truth, half = batch.flow[:, :2], size / 2
-    share = (batch.target_alpha > 0.5) * (HIDDEN + (1 - HIDDEN) * batch.visible)
-    share = share if weight is None else share * weight
-    fine = _length((pixel_flow - truth) / half)
+    where = (batch.target_alpha > 0.5) * (HIDDEN + (1 - HIDDEN) * batch.visible)
+    where = where if weight is None else where * weight
+    total = (_length((pixel_flow - truth) / half) * where).mean()
+    if coarse is not None and share:
+        total = total + share * (_length((coarse - truth) / half) * where).mean()
     stride = size // flow.shape[-1]
-    coarse = functional.avg_pool2d(truth, stride)
-    slices = _length((flow[:, :2] * stride - coarse[:, :, None]) / half).mean(2)
-    return (fine * share).mean() + 0.3 * (slices * functional.avg_pool2d(share, stride)).mean()
+    slices = _length((flow[:, :2] * stride - functional.avg_pool2d(truth, stride)[:, :, None]) / half).mean(2)
+    return total + 0.3 * (slices * functional.avg_pool2d(where, stride)).mean()
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ class Source:
 class Warped:
     """One warp. ``pixel_flow`` and ``pixels`` (the source's own pixels, warped) are None in a strict model.
 
-    ``flow`` (B,3,D,H,W) voxels; ``volume`` f_w; ``image`` w, decoded, in [-1, 1]; ``pixel_flow`` (B,2,S,S) pixels.
+    ``flow`` (B,3,D,H,W) voxels; ``volume`` f_w; ``image`` w, decoded, in [-1, 1]; ``pixel_flow`` (B,2,S,S) pixels, and
+    ``coarse`` the same without the residual flow, None where there is no residual.
     """
 
     flow: Float[Tensor, "B 3 D H W"]
@@ -44,6 +45,7 @@ class Warped:
     image: Float[Tensor, "B 3 S S"]
     pixel_flow: Float[Tensor, "B 2 S S"] | None = None
     pixels: Float[Tensor, "B 3 S S"] | None = None
+    coarse: Float[Tensor, "B 2 S S"] | None = None
 
 
 class WarpingStage(nn.Module):
@@ -79,6 +81,13 @@ class WarpingStage(nn.Module):
         Raises:
             ValueError: a model with ``source_coefficients`` was not given ``start``.
         """
+        flow, pixel_flow, z = self.coarse(lifted, target, start)
+        return self.finer(foreground, flow, pixel_flow, z)
+
+    def coarse(
+        self, lifted: Float[Tensor, "B C d H W"], target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None
+    ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None, Float[Tensor, "B Z"]]:
+        """The flow network's own flow, as :meth:`estimate` gives it, and the code that made it; no residual yet."""
         z = target
         if self.code is not None:
             if start is None:
@@ -87,13 +96,21 @@ class WarpingStage(nn.Module):
         features = self.flow_network.features(lifted, z)
         # a 2D network's one slice moves all slices alike
         flow = self.flow_network.flow(features).expand(-1, -1, self.config.volume[0], -1, -1)
-        if self.collapse is None:
-            return flow, None
-        pixel_flow = flow_to_image(flow, self.collapse(features), self.config.size)
-        if self.residual is not None:
-            fine = self.residual(foreground, pixel_flow, z)
-            pixel_flow, flow = pixel_flow + fine, flow + self._on_volume(fine)
-        return flow, pixel_flow
+        pixel_flow = None if self.collapse is None else flow_to_image(flow, self.collapse(features), self.config.size)
+        return flow, pixel_flow, z
+
+    def finer(
+        self,
+        foreground: Float[Tensor, "B 3 S S"],
+        flow: Float[Tensor, "B 3 D H W"],
+        pixel_flow: Float[Tensor, "B 2 S S"] | None,
+        z: Float[Tensor, "B Z"],
+    ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None]:
+        """Add the residual flow to what :meth:`coarse` gave, where the model has one."""
+        if self.residual is None or pixel_flow is None:
+            return flow, pixel_flow
+        fine = self.residual(foreground, pixel_flow, z)
+        return flow + self._on_volume(fine), pixel_flow + fine
 
     def forward(
         self, source: Source, target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None = None
@@ -103,10 +120,11 @@ class WarpingStage(nn.Module):
         Raises:
             ValueError: a model with ``source_coefficients`` was not given ``start``.
         """
-        flow, pixel_flow = self.estimate(source.foreground, source.lifted, target, start)
+        flow, coarse, z = self.coarse(source.lifted, target, start)
+        flow, pixel_flow = self.finer(source.foreground, flow, coarse, z)
         pixels = None if pixel_flow is None else warp_pixels(source.foreground, pixel_flow)
         volume = warp3d(source.volume, flow)
-        return Warped(flow, volume, self.decoder(volume), pixel_flow, pixels)
+        return Warped(flow, volume, self.decoder(volume), pixel_flow, pixels, None if self.residual is None else coarse)
 
     def _on_volume(self, fine: Float[Tensor, "B 2 S S"]) -> Float[Tensor, "B 3 1 H W"]:
         """A pixel flow averaged onto the voxels, in voxels, the same for every slice."""

@@ -78,8 +78,8 @@ def test_strict_switches_are_all_off():
     plain = training("tiny", "strict")
     off = dict(
         flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0,
-        cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0, rate_warmup=0,
-        rate_linear=False,
+        coarse_flow=0.0, cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0,
+        rate_warmup=0, rate_linear=False,
     )  # fmt: skip
     assert plain == plain.replace(**off)
     for name, value in off.items():
@@ -124,6 +124,15 @@ def test_the_exact_flow_has_no_flow_loss(data):
     made = stage(stage.encode(batch.source_foreground), torch.randn(4, 16), torch.randn(4, 16))
     assert made.pixel_flow is not None
     assert loss_flow(made.flow, made.pixel_flow, batch) == loss_flow(zero, flat, batch)  # a flow that starts at zero
+    assert made.coarse is not None
+    better = loss_flow(exact, batch.flow[:, :2], batch, None, batch.flow[:, :2], 1.0)
+    assert better < 0.1 * loss_flow(exact, batch.flow[:, :2], batch, None, made.coarse, 1.0)
+
+
+def test_the_flow_s_weight_falls_to_its_rest_and_stays_there():
+    chosen = config("extended", 1, steps=100, flow_warmup=0.5, flow_rest=0.2)
+    assert [chosen.extensions(k)["flow"] for k in (0, 50, 65, 80, 99)] == pytest.approx([5.0, 5.0, 3.0, 1.0, 1.0])
+    assert config("extended", 2, flow_rest=0.2).extensions(0)["flow"] == pytest.approx(1.0)
 
 
 def test_regions_weigh_as_they_should(data):
