@@ -1,4 +1,4 @@
-"""The command line: ``python -m flow3d cache`` renders training frames, ``python -m flow3d train`` trains on them."""
+"""The command line, ``python -m flow3d``: ``cache`` renders frames, ``train`` and ``regress`` learn from them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,30 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, help="save and leave after this time, to be resumed")
     train.add_argument("--seed", type=int, help="of the first weights and of the order of the pairs")
     train.add_argument("--batch", type=int, help="pictures a step and process, both directions counted")
-    train.add_argument("--features", help="what the perceptual losses look through: vgg19 or pyramid")
+    train.add_argument("--features", help="what the perceptual losses look through: vgg19, head or pyramid")
     train.add_argument(
         "--threads", type=int, default=1, help="of torch in each process; a second one waits on busy cores"
     )
     train.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of TrainingConfig; repeatable"
     )
+    regress = commands.add_parser("regress", help="train a coefficient regressor, or measure one")
+    regress.add_argument("--evaluate", metavar="WEIGHTS", help="print the errors of these weights, a name or a folder")
+    regress.add_argument("--identities", type=int, default=60, help="of --evaluate: how many held-out clips")
+    regress.add_argument("--data", help="folder that the command cache wrote, of 64 px")
+    regress.add_argument("--held-out", help="another one, of validation seeds")
+    regress.add_argument(
+        "--out", help="folder for checkpoint, weights and metrics; with --evaluate, a file for the table"
+    )
+    regress.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    regress.add_argument("--name", help="of the weights")
+    regress.add_argument("--purpose", choices=("training", "scoring"), help="scoring: never judges what is trained")
+    regress.add_argument("--steps", type=int, help="of the whole training; the learning rate's schedule counts by it")
+    regress.add_argument("--minutes", type=float, help="save and leave after this time, to be resumed")
+    regress.add_argument("--seed", type=int, help="of the first weights and of the order of the pictures")
+    regress.add_argument("--batch", type=int, help="pictures a step and process")
+    regress.add_argument("--bf16", action="store_true", default=None, help="multiply in bfloat16")
+    regress.add_argument("--threads", type=int, default=1, help="of torch in each process")
     return top
 
 
@@ -58,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "evaluate":
             return run(options)
-        return _cache(options) if options.command == "cache" else _train(options)
+        return {"cache": _cache, "train": _train, "regress": _regress}[options.command](options)
     except FloatingPointError as error:
         print(f"stopped: {error}; the last checkpoint is kept", file=sys.stderr)
         return 1
@@ -85,9 +102,7 @@ def _train(options: argparse.Namespace) -> int:
     from .training.config import training
     from .training.trainer import Trainer
 
-    if options.threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {options.threads}")
-    torch.set_num_threads(options.threads)
+    _set_threads(options.threads)
     config = training(options.preset, options.recipe, cast("Literal[1, 2]", options.phase))
     if options.resume:  # what was chosen then holds, unless it is said again
         found = read_checkpoint(options.out).training
@@ -104,6 +119,46 @@ def _train(options: argparse.Namespace) -> int:
     if trainer.first:
         print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
     return 130 if outcome == "interrupted" else 0
+
+
+def _regress(options: argparse.Namespace) -> int:
+    from .training.regression import RegressionConfig, RegressorTrainer, read_regression
+
+    _set_threads(options.threads)
+    if options.evaluate is not None:
+        return _evaluate(options)
+    for name in ("data", "held_out", "out"):
+        if getattr(options, name) is None:
+            raise ValueError(f"{name}: expected a folder, got none")
+    given = ("name", "purpose", "steps", "seed", "batch", "bf16")
+    changes = {name: value for name in given if (value := getattr(options, name)) is not None}
+    earlier = read_regression(options.out)["config"] if options.resume else {}
+    config = RegressionConfig(**earlier | changes)
+    frames, held_out = FrameCache(options.data), FrameCache(options.held_out)
+    trainer = RegressorTrainer(config, frames, options.out, held_out, resume=options.resume)
+    outcome = trainer.run(minutes=options.minutes)
+    if trainer.accelerator.is_main_process:
+        print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
+    return 130 if outcome == "interrupted" else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from .evaluation.coefficient_errors import ask, markdown, measure
+    from .files import write_whole
+    from .preprocessing import CoefficientRegressor
+
+    regressor = CoefficientRegressor.from_pretrained(options.evaluate)
+    table = markdown(measure(ask(regressor, options.identities), regressor.mean))
+    if options.out is not None:
+        write_whole(options.out, f"{table}\n".encode())
+    print(table)
+    return 0
+
+
+def _set_threads(threads: int) -> None:
+    if threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {threads}")
+    torch.set_num_threads(threads)
 
 
 def _setting(text: str) -> tuple[str, Any]:

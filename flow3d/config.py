@@ -21,6 +21,21 @@ def check_fields(config: Any, changes: Mapping[str, Any]) -> None:
             raise ValueError(f"{name}: expected a field of {type(config).__name__}; the nearest is {near!r}")
 
 
+def read_fields(text: str) -> dict[str, Any]:
+    """The fields of a configuration from JSON; lists become tuples.
+
+    Raises:
+        ValueError: not JSON, or no object.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"text: expected JSON, got {error}") from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f"text: expected an object, got {type(content).__name__}")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+
+
 @dataclass(frozen=True)
 class RendererConfig:
     """Sizes and switches of all networks. ``strict`` is the paper's literal reading; the rest is ours and named so.
@@ -128,14 +143,7 @@ class RendererConfig:
         Raises:
             ValueError: not JSON, or an unknown field.
         """
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"text: expected JSON, got {error}") from error
-        if not isinstance(content, Mapping):
-            raise ValueError(f"text: expected an object, got {type(content).__name__}")
-        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
-        return cls().replace(**tuples)
+        return cls().replace(**read_fields(text))
 
 
 _SIZES: dict[str, dict[str, Any]] = {

@@ -1,13 +1,15 @@
-"""Renderers as folders: config.json, one safetensors file per network, and a card."""
+"""Networks as folders: config.json, one safetensors file per network, and a card."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import nn
 
 from . import assets
 from .config import RendererConfig
@@ -28,48 +30,79 @@ Frames that it makes are generated, and must be labelled so.
 MEANING = {"strict": "is the paper's literal reading.", "extended": "holds extensions that the paper does not have."}
 
 
-def save_renderer(renderer: FlowRenderer, folder: str | os.PathLike[str], card: str = "") -> Path:
+def save_folder(folder: str | os.PathLike[str], networks: Mapping[str, nn.Module], config: str, card: str) -> Path:
     """Write every file whole; the configuration last, so that a folder without one is known to be unfinished."""
-    target, config = Path(folder), renderer.config
+    target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    for name in NETWORKS:
-        tensors = {key: value.contiguous() for key, value in getattr(renderer, name).state_dict().items()}
+    for name, network in networks.items():
+        tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
         write_whole(target / f"{name}.safetensors", save(tensors))
-    text = CARD.format(
-        name=config.name, recipe=config.recipe, size=config.size, meaning=MEANING[config.recipe], text=card
-    )
-    write_whole(target / "README.md", text.encode())
-    write_whole(target / "config.json", config.to_json().encode())
+    write_whole(target / "README.md", card.encode())
+    write_whole(target / "config.json", config.encode())
     return target
 
 
-def load_renderer(name_or_folder: str | os.PathLike[str], kind: type[FlowRenderer]) -> FlowRenderer:
-    """Read what :func:`save_renderer` wrote; see :meth:`flow3d.FlowRenderer.from_pretrained`."""
+def find_folder(name_or_folder: str | os.PathLike[str]) -> tuple[Path, str]:
+    """The folder of weights, one's own or one that the package ships, and the text of its configuration.
+
+    Raises:
+        FileNotFoundError: no such folder or name, or it holds no configuration.
+    """
     folder = Path(name_or_folder)
     if not folder.is_dir():
         folder = assets.path(f"weights/{os.fspath(name_or_folder)}")
     description = folder / "config.json"
     if not description.is_file():
         raise FileNotFoundError(f"name_or_folder: expected config.json in {os.fspath(folder)!r}, found none")
-    renderer = kind(RendererConfig.from_json(description.read_text(encoding="utf-8")))
+    return folder, description.read_text(encoding="utf-8")
+
+
+def load_network(folder: Path, name: str, network: nn.Module, described: str) -> None:
+    """Fill ``network`` from the file of its name.
+
+    Args:
+        folder: where the file lies.
+        name: of the file, without its ending.
+        network: it must have the tensors of the file, all of them and no other.
+        described: what the configuration calls the network, for the message.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: it is damaged, or does not fit.
+    """
+    file = folder / f"{name}.safetensors"
+    if not file.is_file():
+        raise FileNotFoundError(f"name_or_folder: expected {file.name} in {os.fspath(folder)!r}, found none")
+    try:
+        tensors = load(file.read_bytes())
+    except SafetensorError as error:
+        raise ValueError(f"{file.name}: expected whole safetensors, got a damaged file ({error})") from error
+    fits = {}
+    for key, value in network.state_dict().items():
+        if key not in tensors or tensors[key].shape != value.shape:
+            got = tuple(tensors[key].shape) if key in tensors else "none"
+            raise ValueError(
+                f"{file.name}: expected {key} of shape {tuple(value.shape)} as {described} has it, got {got}"
+            )
+        fits[key] = tensors[key].to(value.dtype)
+    if extra := sorted(set(tensors) - set(fits)):
+        raise ValueError(f"{file.name}: expected no tensor called {extra[0]!r} in {described}")
+    network.load_state_dict(fits)
+
+
+def save_renderer(renderer: FlowRenderer, folder: str | os.PathLike[str], card: str = "") -> Path:
+    """Write a renderer; see :meth:`flow3d.FlowRenderer.save_pretrained`."""
+    config = renderer.config
+    text = CARD.format(
+        name=config.name, recipe=config.recipe, size=config.size, meaning=MEANING[config.recipe], text=card
+    )
+    return save_folder(folder, {name: getattr(renderer, name) for name in NETWORKS}, config.to_json(), text)
+
+
+def load_renderer(name_or_folder: str | os.PathLike[str], kind: type[FlowRenderer]) -> FlowRenderer:
+    """Read what :func:`save_renderer` wrote; see :meth:`flow3d.FlowRenderer.from_pretrained`."""
+    folder, text = find_folder(name_or_folder)
+    renderer = kind(RendererConfig.from_json(text))
     for name in NETWORKS:
-        file = folder / f"{name}.safetensors"
-        if not file.is_file():
-            raise FileNotFoundError(f"name_or_folder: expected {file.name} in {os.fspath(folder)!r}, found none")
-        try:
-            tensors = load(file.read_bytes())
-        except SafetensorError as error:
-            raise ValueError(f"{file.name}: expected whole safetensors, got a damaged file ({error})") from error
-        network, fits = getattr(renderer, name), {}
-        for key, value in network.state_dict().items():
-            if key not in tensors or tensors[key].shape != value.shape:
-                got = tuple(tensors[key].shape) if key in tensors else "none"
-                raise ValueError(
-                    f"{file.name}: expected {key} of shape {tuple(value.shape)} as {renderer.config.name} "
-                    f"({renderer.config.recipe}) has it, got {got}"
-                )
-            fits[key] = tensors[key].to(value.dtype)
-        if extra := sorted(set(tensors) - set(fits)):
-            raise ValueError(f"{file.name}: expected no tensor called {extra[0]!r} in {renderer.config.name}")
-        network.load_state_dict(fits)
+        load_network(folder, name, getattr(renderer, name), f"{renderer.config.name} ({renderer.config.recipe})")
     return renderer.eval()

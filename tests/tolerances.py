@@ -82,6 +82,13 @@ TRAINING = {
     "mean colour": (4e-6, "measured 1.4e-6: 27 products in another order, of colours up to 2.6"),
 }
 
+# The coefficient regressor: the network in float32, and what its shipped weights see on six persons, 36 frames.
+REGRESSOR = {
+    "batches": (3e-6, "measured 1e-6: sums in another order"),
+    "folded": (3e-6, "measured 1e-6: a norm's factor is multiplied before instead of behind"),
+    "unit mean": (3e-5, "measured 1e-5: means of up to 16 million numbers"),
+}
+
 # Pairs from the cache of rendered frames.
 CACHE = {
     "pixels": (1.2e-4, "measured 3.7e-5 at 64 px: the third barycentric weight is one minus the two that are stored"),

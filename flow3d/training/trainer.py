@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +22,7 @@ from ..files import write_whole
 from ..renderer import FlowRenderer
 from .checkpoint import FILE, Checkpoint, check_fits, read_checkpoint
 from .config import TrainingConfig
+from .interrupts import interrupts
 from .log import Metrics, look, write_sheet
 from .losses import check_finite, loss_total
 from .perceptual import perceptual
@@ -157,7 +155,7 @@ class Trainer:
         metrics = self._open() if self.first else None
         bar = tqdm(total=self.config.steps, initial=self.step, disable=not self.first, unit="step", leave=False)
         outcome: Outcome = "finished"
-        with _interrupts() as stop, ThreadPoolExecutor(1) as pool, bar:
+        with interrupts() as stop, ThreadPoolExecutor(1) as pool, bar:
             coming: Future[Batch] = pool.submit(self.batch, self.step)
             while self.step < last:
                 batch, coming = coming.result(), pool.submit(self.batch, self.step + 1)
@@ -262,25 +260,3 @@ def _first_weights(
     else:
         renderer.mapping.standardise(data.coefficients.flatten(0, 1))
     return renderer.train()
-
-
-@contextmanager
-def _interrupts() -> Generator[threading.Event]:
-    """An event that the first Ctrl-C, or a polite request to end, sets; a second Ctrl-C stops at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    kept = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, _: object) -> None:
-        stop.set()
-        signal.signal(number, kept[number] or signal.SIG_DFL)
-
-    for number in kept:
-        signal.signal(number, note)
-    try:
-        yield stop
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler or signal.SIG_DFL)
