@@ -59,6 +59,8 @@ class RendererConfig:
         refiner_alpha: the refiner predicts a matte beside the colours (the paper runs a matting network on them).
         hole_mask: the inpainter is told where the hole is (3.4 gives it the image alone).
         paste_known_background: background that the source shows is kept as it is (absent from the paper).
+        paste_person: the projected person is kept as well, so that the inpainter paints nothing but the hole; without
+            it the person is painted a second time, and blurred (absent).
         source_coefficients: the flow network knows the source's motion too (absent).
         rgb_warp: the depth-collapsed flow also warps the source's pixels, and a mask chooses between these and what
             the refiner paints (absent).
@@ -89,6 +91,7 @@ class RendererConfig:
     refiner_alpha: bool = False
     hole_mask: bool = False
     paste_known_background: bool = False
+    paste_person: bool = False
     source_coefficients: bool = False
     rgb_warp: bool = False
     residual_flow: bool = False
@@ -165,8 +168,8 @@ _SIZES: dict[str, dict[str, Any]] = {
     ),
 }  # fmt: skip
 _EXTENDED = dict(
-    adain_style="channel", refiner_alpha=True, hole_mask=True, paste_known_background=True, source_coefficients=True,
-    rgb_warp=True, residual_flow=True, refine_residual=True,
+    adain_style="channel", refiner_alpha=True, hole_mask=True, paste_known_background=True, paste_person=True,
+    source_coefficients=True, rgb_warp=True, residual_flow=True, refine_residual=True,
 )  # fmt: skip
 PRESETS = tuple(_SIZES)
 

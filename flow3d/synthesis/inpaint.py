@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..config import RendererConfig
+from .projection import FILL
 from .transunet import inpainter
 
 
@@ -29,9 +30,12 @@ class Inpainter(nn.Module):
             hole: 1 where background must be invented.
             z: the driving motion.
             known: 1 where the source shows the background; pasted back if the model has ``paste_known_background``.
+                Without it the network's own picture is returned, whatever the model pastes.
         """
         seen = torch.cat([composite, hole], 1) if self.config.hole_mask else composite
         picture = torch.tanh(self.network(seen, z))
-        if not self.config.paste_known_background or known is None:
+        if known is not None and self.config.paste_person:
+            return composite + hole * (picture - FILL)  # the composite holds FILL where, and as far as, the hole is
+        if known is None or not self.config.paste_known_background:
             return picture
         return known * composite + (1 - known) * picture

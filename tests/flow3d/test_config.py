@@ -15,8 +15,8 @@ def test_a_preset_survives_json(name, recipe):
 
 def test_strict_has_none_of_the_extensions():
     strict, extended = preset("tiny"), preset("tiny", "extended")
-    ours = ("refiner_alpha", "hole_mask", "paste_known_background", "source_coefficients", "rgb_warp", "residual_flow",
-            "refine_residual")  # fmt: skip
+    ours = ("refiner_alpha", "hole_mask", "paste_known_background", "paste_person", "source_coefficients", "rgb_warp",
+            "residual_flow", "refine_residual")  # fmt: skip
     assert not any(getattr(strict, name) for name in ours)
     assert all(getattr(extended, name) for name in ours)
 

@@ -11,6 +11,7 @@ from flow3d.datasets import make_pair
 from flow3d.morphable import Coefficients, talking_head
 from flow3d.morphable.coefficients import CROP, index
 from flow3d.motion_transfer import correct_crop, relative_windows
+from flow3d.renderer import window_of
 
 PAIR = make_pair(44, size=32)
 STAGES = {"volume", "flow", "warped", "refined", "alpha", "composite", "hole", "output"}
@@ -64,7 +65,7 @@ def test_a_strict_model_keeps_the_sources_matte_at_the_start():
 
 
 def test_background_that_is_known_stays_to_the_bit():
-    model = FlowRenderer(preset("micro", "extended")).eval()
+    model = FlowRenderer(preset("micro", "extended").replace(paste_person=False)).eval()
     z, hole, known = torch.zeros(1, 16), torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
     known[..., :16] = 0
     output = model.inpainter(PAIR.source[None], hole, z, known)[0]
@@ -72,6 +73,21 @@ def test_background_that_is_known_stays_to_the_bit():
     assert not torch.allclose(output[..., :16], PAIR.source[..., :16], atol=0.1)
     strict = FlowRenderer(preset("micro")).eval()
     assert not torch.allclose(strict.inpainter(PAIR.source[None], hole, z, known)[0], PAIR.source, atol=0.1)
+
+
+def test_a_person_that_is_kept_stays_and_the_hole_alone_is_painted():
+    model = FlowRenderer(preset("micro", "extended")).eval()
+    ready = model.prepare(PAIR.source, PAIR.source_alpha, PAIR.source_window)
+    made = model.stages(ready, PAIR.driving_window[None])
+    hole, z = made["hole"], model.mapping(PAIR.driving_window[None])
+    assert hole.max() > 0.5
+    whole = (hole == 0).expand(-1, 3, -1, -1)
+    assert torch.equal(made["output"][whole], made["composite"][whole])
+    painted = model.inpainter(made["composite"], hole, z)  # the network's own picture
+    full = torch.ones_like(hole)
+    blank = torch.full_like(painted, -1.0)
+    torch.testing.assert_close(model.inpainter(blank, full, z, 1 - full), model.inpainter(blank, full, z))
+    assert not torch.allclose(painted, made["output"], atol=0.1)
 
 
 def test_memory_does_not_grow_with_the_clip():
@@ -142,10 +158,10 @@ def test_what_cannot_be_reenacted_is_refused_by_name():
         run(windows=motion * torch.inf)
     with pytest.raises(ValueError, match="motion: expected 'absolute' or 'relative'"):
         run(motion="both")
-    with pytest.raises(ValueError, match="source_window: this model knows"):
-        run(source_window=None)
-    with pytest.raises(ValueError, match="source_window: expected shape"):
-        run(source_window=None, motion="relative")
+    with pytest.raises(ValueError, match="source_window: expected 73 x 27 finite numbers"):
+        run(source_window=torch.zeros(73, 26))
+    with pytest.raises(ValueError, match=r"source: expected shape \(3, 32, 32\)"):
+        run(source=torch.zeros(3, 64, 64), source_window=None, motion="relative")
     with pytest.raises(ValueError, match="alpha: expected shape"):
         run(alpha=torch.zeros(1, 16, 16))
 
@@ -161,6 +177,32 @@ def test_a_matte_is_found_where_none_is_given(renderer):
 
     next(renderer.reenact(PAIR.source, PAIR.driving_window[None], alpha=everything, **given))
     assert asked == [(3, 32, 32)]
+
+
+@pytest.fixture
+def moved_by_the_source() -> FlowRenderer:
+    """A renderer whose output depends on the source's motion: fresh ones do not, their last flow layer is zero."""
+    torch.manual_seed(0)
+    model = FlowRenderer(preset("micro", "extended")).eval()
+    model.mapping.standardise(torch.cat([talking_head(100, seed).values for seed in range(20)]))
+    with torch.no_grad():
+        for parameter in model.warping.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+    return model
+
+
+def test_the_regressor_is_asked_where_no_window_is_given(moved_by_the_source):
+    still = torch.stack([PAIR.source_window[:, 13]] * 27, 1)  # a picture cannot tell what came before
+    drive = PAIR.driving_window[None]
+
+    def output(window: torch.Tensor | None, motion: str = "absolute") -> torch.Tensor:
+        return frames_of(moved_by_the_source, drive, source_window=window, motion=motion)[0]
+
+    exact, asked, strange = output(still), output(None), output(talking_head(1, 9).windows()[0])
+    assert (asked - exact).square().mean().sqrt() < 0.5 * (strange - exact).square().mean().sqrt()
+    seen = window_of(PAIR.source)
+    assert torch.equal(asked, output(seen))
+    assert torch.equal(output(None, "relative"), output(seen, "relative"))
 
 
 def test_relative_motion_starts_at_the_source():
