@@ -53,7 +53,7 @@ class TrainingConfig:
         cross_pairs: share of pairs whose target moves as another person does; the frames need two clips.
         hard_pairs: share of pairs that differ in one expression rather than in pose. Blinks rose from a response of
             .05 to .45 with them and the weights below.
-        region_weights: weights of eyes and mouth, which are 28 and 45 of 4,096 pixels.
+        region_weights: weights of the eyes, which are 28 of 4,096 pixels, and brows; and of the mouth, which is 45.
         sparse_terms: the 3D warp loss and the autoencoder take turns, each on every n-th step, the cyclic loss on
             every 2n-th; 1 is every step.
         frozen_warp: share of phase 2 during which the warping stage stands still, and refiner and inpainter train at
@@ -180,6 +180,6 @@ def training(preset: str = "tiny", recipe: Recipe = "strict", phase: Literal[1, 
     return plain.replace(
         learning_rate=1e-3, decay=25.0, decay_at=0.5, rate_linear=True, lambdas=lambdas, clip=2.0, rate_warmup=100,
         flow_warmup=0.75, flow_weight=5.0, coarse_flow=1.0, rgb_loss=0.1, mask_loss=0.15, painted_loss=1.0,
-        alpha_loss=0.3, cross_pairs=0.3, hard_pairs=0.5, region_weights=(16.0, 8.0) if phase == 1 else (10.0, 12.0),
-        sparse_terms=4, frozen_warp=0.8,
+        alpha_loss=0.3, cross_pairs=0.3, hard_pairs=0.7, region_weights=(16.0, 10.0), sparse_terms=4,
+        frozen_warp=0.6,
     )  # fmt: skip

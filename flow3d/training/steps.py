@@ -21,7 +21,7 @@ from .perceptual import Images, Perceptual, region_distance
 
 REST = 0.6  # the weight of what is no face, where a face's skin has 1.6
 HIDDEN = 0.3  # the weight of the exact flow where the source does not show the point
-SURE = 0.05  # the weight of the mask where the source shows the point: there either layer may be right
+SURE = 0.2  # the weight of the mask where the source shows the point: painted may be as right there, but is softer
 
 
 class TrainingStep(nn.Module):
@@ -126,11 +126,12 @@ class TrainingStep(nn.Module):
 
 
 def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Tensor, "B 1 S S"] | None:
-    """A weight for every pixel of the target: eyes and mouth as given, 1.6 the skin, 0.6 the rest; over 1.6."""
+    """A weight for every pixel of the target: eyes (and brows) and mouth as given, 1 the skin, 0.6 more everywhere; over
+    1.6."""
     if weights is None:
         return None
     total = torch.full_like(batch.target_alpha, REST)
-    for name, value in (("skin", 1.0), ("brows", 1.0), ("eyes", weights[0]), ("mouth", weights[1])):
+    for name, value in (("skin", 1.0), ("brows", weights[0]), ("eyes", weights[0]), ("mouth", weights[1])):
         total = total + value * (batch.labels == PARTS[name])
     return total / (1 + REST)
 
