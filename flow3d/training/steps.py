@@ -126,8 +126,8 @@ class TrainingStep(nn.Module):
 
 
 def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Tensor, "B 1 S S"] | None:
-    """A weight for every pixel of the target: eyes (and brows) and mouth as given, 1 the skin, 0.6 more everywhere; over
-    1.6."""
+    """A weight for every pixel of the target: eyes and brows, and mouth, as given, 1 the skin, 0 the rest; each plus
+    0.6, over 1.6."""
     if weights is None:
         return None
     total = torch.full_like(batch.target_alpha, REST)
