@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 
-from .. import assets
 from ..datasets import Pair
 from ..files import write_whole
 from ..morphable.checks import check_integer
 from ..morphable.threads import one_thread
 from ..renderer import FlowRenderer
-from ..weights import NETWORKS
+from ..weights import NETWORKS, find_folder
 from . import sheets, tables
 from .complexity import multiply_adds, parameters
 from .controls import control_table
@@ -89,7 +88,7 @@ def quality(
 
 def settings_of(renderer: FlowRenderer, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that the numbers depend on."""
-    folder = Path(options.weights) if Path(options.weights).is_dir() else assets.path(f"weights/{options.weights}")
+    folder, _ = find_folder(options.weights)
     digests = {n: hashlib.sha256((folder / f"{n}.safetensors").read_bytes()).hexdigest() for n in NETWORKS}
     work = multiply_adds(renderer.config)
     return {
