@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
     regress.add_argument("--data", help="folder that the command cache wrote, of 64 px")
     regress.add_argument("--held-out", help="another one, of validation seeds")
     regress.add_argument(
-        "--out", help="folder for checkpoint, weights and metrics; with --evaluate, a file for the table"
+        "--out",
+        help="folder for checkpoint, weights and metrics; with --evaluate, for weights whose card has the table",
     )
     regress.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     regress.add_argument("--name", help="of the weights")
@@ -143,14 +144,16 @@ def _regress(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from .evaluation.coefficient_errors import ask, markdown, measure
-    from .files import write_whole
+    from .evaluation.coefficient_errors import FIRST_SEED, ask, markdown, measure
     from .preprocessing import CoefficientRegressor
 
     regressor = CoefficientRegressor.from_pretrained(options.evaluate)
-    table = markdown(measure(ask(regressor, options.identities), regressor.mean))
+    answers = ask(regressor, options.identities)
+    clips, frames = answers.said.shape[:2]
+    table = markdown(measure(answers, regressor.mean))
+    table = f"{clips} clips of {frames} frames, persons and motions from seed {FIRST_SEED:,}:\n\n{table}"
     if options.out is not None:
-        write_whole(options.out, f"{table}\n".encode())
+        regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
     print(table)
     return 0
 

@@ -17,6 +17,7 @@ from .morphable import Coefficients
 from .motion_transfer import correct_crop, relative_windows
 from .preprocessing.images import check_image
 from .preprocessing.matting import grabcut
+from .preprocessing.regressor import shipped_regressor
 from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
 from .warping import MappingNetwork, Source, Warped, WarpingStage, flow_to_image, warp_pixels
 from .weights import load_renderer, save_renderer
@@ -69,26 +70,24 @@ class FlowRenderer(nn.Module):
     ) -> Prepared:
         """Do what is done once per source: matte, foreground, feature volume.
 
+        Where a model knows the source's motion and ``source_window`` is None, the shipped regressor is asked for it.
+
         Raises:
-            ValueError: a picture or window of another shape, or an extended model without ``source_window``.
+            ValueError: a picture or window of another shape.
         """
         size = self.config.size
-        check_image(source, "source")
-        if tuple(source.shape) != (3, size, size):
-            raise ValueError(
-                f"source: expected shape (3, {size}, {size}) for preset {self.config.name}, got {tuple(source.shape)}"
-            )
+        self._check_source(source)
         if not isinstance(alpha, torch.Tensor):
             alpha = (alpha or grabcut)(source)
         if tuple(alpha.shape) != (1, size, size):
             raise ValueError(f"alpha: expected shape (1, {size}, {size}), got {tuple(alpha.shape)}")
         motion = None
+        if source_window is None and self.config.source_coefficients:
+            source_window = window_of(source)
         if source_window is not None:
             if tuple(source_window.shape) != (73, 27) or not bool(torch.isfinite(source_window).all()):
                 raise ValueError(f"source_window: expected 73 x 27 finite numbers, got {tuple(source_window.shape)}")
             motion = self.mapping(source_window[None])
-        elif self.config.source_coefficients:
-            raise ValueError("source_window: this model knows the source's motion; expected shape (73, 27), got none")
         image, matte = source[None], alpha[None]
         return Prepared(image, matte, self.warping.encode(cut_out(image, matte)), motion)
 
@@ -137,7 +136,8 @@ class FlowRenderer(nn.Module):
             source: the person, in [-1, 1].
             driving_windows: raw windows, or coefficients of N frames.
             alpha: the source's matte, a function that makes one, or None for GrabCut.
-            source_window: the source's raw window; extended models need it, and so do the two options below.
+            source_window: the source's raw window, which extended models and the two options below use; None asks the
+                shipped regressor, which knows procedural heads only.
             motion: "absolute" takes the driver's coefficients, "relative" the source's plus the driver's change since
                 its first frame.
             crop_correction: scale the driver's crop to the source's, at the frame where the two look most alike.
@@ -145,7 +145,7 @@ class FlowRenderer(nn.Module):
             batch: driving frames that are computed together.
 
         Raises:
-            ValueError: a shape that does not fit, no driving frame, NaN, or an option that needs ``source_window``.
+            ValueError: a shape that does not fit, no driving frame, or NaN.
         """
         windows = (
             driving_windows.windows(causal=causal) if isinstance(driving_windows, Coefficients) else driving_windows
@@ -157,7 +157,8 @@ class FlowRenderer(nn.Module):
         if motion not in ("absolute", "relative"):
             raise ValueError(f"motion: expected 'absolute' or 'relative', got {motion!r}")
         if (crop_correction or motion == "relative") and source_window is None:
-            raise ValueError("source_window: expected shape (73, 27) for relative motion or crop correction, got none")
+            self._check_source(source)
+            source_window = window_of(source)
         if source_window is not None and crop_correction:
             windows = correct_crop(windows, source_window)
         if source_window is not None and motion == "relative":
@@ -165,6 +166,19 @@ class FlowRenderer(nn.Module):
         ready = self.prepare(source, alpha, source_window)
         for chunk in windows.split(batch):
             yield from self.stages(ready, chunk)["output"]
+
+    def _check_source(self, source: Tensor) -> None:
+        size = self.config.size
+        check_image(source, "source")
+        if tuple(source.shape) != (3, size, size):
+            raise ValueError(
+                f"source: expected shape (3, {size}, {size}) for preset {self.config.name}, got {tuple(source.shape)}"
+            )
+
+
+def window_of(source: Float[Tensor, "3 S S"]) -> Float[Tensor, "73 27"]:
+    """The window of a picture that stands still, as the shipped regressor sees it (stage 1, section 3.1)."""
+    return shipped_regressor().windows(source[None])[0].to(source.device)
 
 
 def cut_out_again(refined: Refined, alpha: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B 3 S S"]:

@@ -30,6 +30,8 @@ CARD = """# {name}
 A CoefficientRegressor, for {purpose}: a picture of {size} px becomes 73 motion and 80 identity coefficients of the
 procedural head. Trained on procedural heads only: what it says of a photograph means nothing.
 
+{about}
+
 {text}
 """
 
@@ -47,6 +49,7 @@ class RegressorConfig:
         blocks: residual blocks in each stage.
         hidden: width of the layer before the two heads.
         seeds: first and last identity that it was trained on; None before training.
+        about: how it was trained, in words.
     """
 
     name: str = "regressor"
@@ -55,6 +58,7 @@ class RegressorConfig:
     blocks: tuple[int, int, int, int, int] = (0, 1, 1, 1, 0)
     hidden: int = 192
     seeds: tuple[int, int] | None = None
+    about: str = "Not trained."
 
     def __post_init__(self) -> None:
         if self.purpose not in ("training", "scoring"):
@@ -144,7 +148,7 @@ class CoefficientRegressor(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str], card: str = "") -> Path:
         """Write config.json, regressor.safetensors and a card."""
         config = self.config
-        text = CARD.format(name=config.name, purpose=config.purpose, size=SIZE, text=card)
+        text = CARD.format(name=config.name, purpose=config.purpose, size=SIZE, about=config.about, text=card)
         return save_folder(folder, {FILE: self}, config.to_json(), text)
 
     @torch.no_grad()

@@ -16,11 +16,21 @@ from .losses import (
     loss_sr,
     loss_total,
 )
-from .perceptual import Features, Perceptual, Pyramid, PyramidFeatures, VGG19Features, gram, region_distance
+from .perceptual import (
+    Features,
+    HeadFeatures,
+    Perceptual,
+    Pyramid,
+    PyramidFeatures,
+    VGG19Features,
+    gram,
+    region_distance,
+)
 from .trainer import Trainer
 
 __all__ = [
-    "Checkpoint", "Features", "Lambdas", "LossTerms", "Perceptual", "Pyramid", "PyramidFeatures", "Trainer",
-    "TrainingConfig", "VGG19Features", "check_finite", "cyclic_warp", "gram", "loss_3df", "loss_3dw", "loss_cw",
-    "loss_inp", "loss_pr", "loss_pw", "loss_sr", "loss_total", "read_checkpoint", "region_distance", "training",
+    "Checkpoint", "Features", "HeadFeatures", "Lambdas", "LossTerms", "Perceptual", "Pyramid", "PyramidFeatures",
+    "Trainer", "TrainingConfig", "VGG19Features", "check_finite", "cyclic_warp", "gram", "loss_3df", "loss_3dw",
+    "loss_cw", "loss_inp", "loss_pr", "loss_pw", "loss_sr", "loss_total", "read_checkpoint", "region_distance",
+    "training",
 ]  # fmt: skip

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..preprocessing.regressor import CoefficientRegressor
+
 SCALES = 4  # 1, 1/2, 1/4 and 1/8 of the image
 Pyramid = list[list[Tensor]]  # for each scale, the feature maps (B,C,h,w)
 Images = Float[Tensor, "B 3 H W"] | Pyramid  # a pyramid made earlier saves computing it again
@@ -113,6 +115,40 @@ class PyramidFeatures(nn.Module):
         return [images, images.diff(dim=3), images.diff(dim=2), first, second]
 
 
+class HeadFeatures(nn.Module):
+    """Five taps of a network that learned to tell the coefficients and the identity of procedural heads.
+
+    The stand-in for VGG-19 where its weights are missing: it knows eyes, mouths and poses of these heads, and nothing
+    else. Each tap is scaled to a mean of one on held-out pictures, so that none outweighs the others.
+
+    Args:
+        weights: a regressor's folder, or the name of a shipped one; see
+            :class:`flow3d.preprocessing.CoefficientRegressor`.
+
+    Raises:
+        FileNotFoundError: no such folder or name, or a file of it is missing.
+        ValueError: a damaged file, or a regressor that is kept for scoring: what scores must never train.
+    """
+
+    smallest = 32  # five halvings
+
+    def __init__(self, weights: str | os.PathLike[str] = "regressor") -> None:
+        super().__init__()
+        self.regressor = CoefficientRegressor.from_pretrained(weights)
+        config = self.regressor.config
+        if config.purpose != "training":
+            raise ValueError(
+                f"weights: expected a regressor for training, got {config.name!r}, kept for {config.purpose}"
+            )
+        self.requires_grad_(False).eval()
+        digest = hashlib.sha256(b"".join(v.numpy().tobytes() for v in self.regressor.state_dict().values())).hexdigest()
+        self.name = f"head features of regressor {config.name} (weights {digest[:8]}), not VGG-19"
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """Return the five maps, of 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
+        return [m * s for m, s in zip(self.regressor.maps(images), self.regressor.scale, strict=True)]
+
+
 class Perceptual(nn.Module):
     """Perceptual and style distance over one feature network. All is computed in float32, mixed precision or not.
 
@@ -201,20 +237,22 @@ def perceptual(
     """The distance over a feature network, chosen by the caller: there is no default and no falling back.
 
     Args:
-        features: "vgg19", "pyramid", or a feature network of your own.
+        features: "vgg19", "head", "pyramid", or a feature network of your own.
         scales: see :class:`Perceptual`.
-        weights: of "vgg19" alone; see :class:`VGG19Features`.
+        weights: a file of :class:`VGG19Features`, or a folder of :class:`HeadFeatures`.
 
     Raises:
-        ValueError: an unknown name, or weights for something that takes none.
-        FileNotFoundError: "vgg19" without its weights.
+        ValueError: an unknown name, weights for something that takes none, or those of the regressor that scores.
+        FileNotFoundError: "vgg19" without its weights, or no such folder.
     """
-    if weights is not None and features != "vgg19":
-        raise ValueError(f"weights: only 'vgg19' takes a file, got one for {features!r}")
+    if weights is not None and features not in ("vgg19", "head"):
+        raise ValueError(f"weights: only 'vgg19' and 'head' take some, got some for {features!r}")
     if not isinstance(features, str):
         return Perceptual(features, scales)
-    if features not in ("vgg19", "pyramid"):
-        raise ValueError(f"features: expected 'vgg19', 'pyramid' or a feature network, got {features!r}")
+    if features not in ("vgg19", "head", "pyramid"):
+        raise ValueError(f"features: expected 'vgg19', 'head', 'pyramid' or a feature network, got {features!r}")
+    if features == "head":
+        return Perceptual(HeadFeatures(weights or "regressor"), scales)
     return Perceptual(VGG19Features(weights) if features == "vgg19" else PyramidFeatures(), scales)
 
 

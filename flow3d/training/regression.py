@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
 import os
 import time
@@ -31,8 +30,8 @@ from .interrupts import interrupts
 from .regression_data import Pictures
 
 FILE, LOG_EVERY, LOOK_FRAMES = "checkpoint.pt", 50, 512
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "held_out/named", "held_out/pose", "held_out/identity")
-EYES_AND_MOUTH = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "gaze_y")
+COLUMNS = ("step", "seconds", "learning_rate", "loss", "held_out/seen", "held_out/rotation", "held_out/identity")
+SEEN = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "gaze_y", "brow_up")  # at 64 px
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,14 @@ class RegressionConfig:
     name: str = "regressor"
     purpose: Purpose = "training"
     seed: int = 0
-    steps: int = 6_000
+    steps: int = 3_500
     batch: int = 128
     learning_rate: float = 4e-3
     warmup: int = 200
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
     clip: float = 1.0
     ema: float = 0.998
-    identity_weight: float = 0.3
+    identity_weight: float = 0.15
     bf16: bool = False
 
     def __post_init__(self) -> None:
@@ -80,10 +79,10 @@ class RegressionConfig:
 
 def target_weights(identity_weight: float) -> Float[Tensor, " 153"]:
     """How much each coefficient counts; together they make one. What hardly shows at 64 px counts little."""
-    weight = torch.full((COEFFICIENTS + IDENTITY,), 0.1)
-    weight[: len(EXPRESSIONS)] = 1.0
-    weight[[index(name) for name in EYES_AND_MOUTH]] = 2.0
-    weight[ROTATION], weight[TRANSLATION], weight[CROP] = 3.0, 1.0, 1.0
+    weight = torch.full((COEFFICIENTS + IDENTITY,), 0.02)
+    weight[: len(EXPRESSIONS)] = 0.5
+    weight[[index(name) for name in SEEN]] = 2.0
+    weight[ROTATION], weight[TRANSLATION], weight[CROP] = 3.0, 0.5, 0.5
     weight[COEFFICIENTS:] = identity_weight * weight[:COEFFICIENTS].sum() / IDENTITY
     return weight / weight.sum()
 
@@ -214,10 +213,19 @@ class RegressorTrainer:
             return stop
         return bool(self.accelerator.gather(torch.tensor([float(stop)], device=self.accelerator.device)).max() > 0)
 
+    def about(self) -> str:
+        """How far the training has come, and with what settings."""
+        config, (first, last) = self.config, self.regressor.config.seeds or (0, 0)
+        settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
+        return (
+            f"Step {self.step:,} of {config.steps:,}, {self.seconds / 60:.0f} minutes, persons {first:,} to {last:,}, "
+            f"{self.data.frames} frames of each; averaged weights, norms folded. Settings: {settings}."
+        )
+
     @torch.no_grad()
     def shadow(self) -> CoefficientRegressor:
         """A regressor of the averaged weights, without norms, its maps scaled to a mean of one on held-out pictures."""
-        normed = CoefficientRegressor(self.regressor.config, norm=True)
+        normed = CoefficientRegressor(dataclasses.replace(self.regressor.config, about=self.about()), norm=True)
         normed.load_state_dict(self.averaged)
         regressor = normed.folded()
         maps = regressor.maps(self.looked_at[0])
@@ -226,7 +234,7 @@ class RegressorTrainer:
 
     @torch.no_grad()
     def save(self, losses: list[float] | None = None) -> None:
-        """Write checkpoint and weights, and with ``losses`` a row of metrics.csv; the losses are then forgotten.
+        """Write checkpoint and weights, and with ``losses`` a row of metrics.csv, with R² on held-out pictures.
 
         Raises:
             OSError: no room, or no permission; what was there before is still there.
@@ -241,15 +249,11 @@ class RegressorTrainer:
         torch.save(content, buffer)
         write_whole(self.out / FILE, buffer.getvalue())
         regressor = self.shadow()
-        text = (
-            f"Step {self.step:,} of {self.config.steps:,}, {self.seconds / 60:.0f} minutes, seed {self.config.seed}; "
-            f"averaged weights. {json.dumps(dataclasses.asdict(self.config))}"
-        )
-        regressor.save_pretrained(self.out / "weights", text)
+        regressor.save_pretrained(self.out / "weights")
         if losses:
             images, targets = self.looked_at
             gone = ((regressor(images) - targets).square().mean(0) / targets.var(0, correction=0).clamp_min(1e-9)).cpu()
-            groups = (slice(len(EXPRESSIONS)), slice(ROTATION.start, COEFFICIENTS), slice(COEFFICIENTS, None))
+            groups = ([index(name) for name in SEEN], ROTATION, slice(COEFFICIENTS, None))
             scores = [float(1 - gone[group].mean()) for group in groups]
             row = [self.step, self.seconds, self.config.rate(self.step), float(np.mean(losses)), *scores]
             self._note([f"{value:.6g}" for value in row])

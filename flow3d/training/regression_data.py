@@ -9,12 +9,28 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from ..datasets.cache import FrameCache
 from ..morphable.appearance import random_alpha
-from ..preprocessing.regressor import SIZE
+from ..morphable.coefficients import COUNT as COEFFICIENTS
+from ..morphable.coefficients import CROP, NAMES, index
+from ..morphable.head.expressions import COUNT, EXPRESSIONS
+from ..preprocessing.regressor import IDENTITY, SIZE
+
+CROP_FRAME = 256  # pixels: the frame that crop coefficients are given in
+NEGATED = tuple(index(n) for n in ("gaze_x", "jaw_side", "mouth_side", "yaw", "roll", "translation_x", "crop_x"))
+SIDES = {"right": "left", "left": "right"}
+
+
+def _opposite(name: str) -> str:
+    head, _, side = name.rpartition("_")
+    return f"{head}_{SIDES[side]}" if side in SIDES else name
+
+
+MIRROR = (*(index(_opposite(name)) for name in NAMES), *range(COEFFICIENTS, COEFFICIENTS + IDENTITY))
 
 
 class Pictures:
@@ -50,12 +66,39 @@ class Pictures:
             background[torch.from_numpy(plain)] = torch.from_numpy(colour)
             background[torch.from_numpy(kind >= 0.85)] = 0
         images = person.addcmul_(1 - alpha, background).div_(127.5).sub_(1)
+        targets = self.targets[torch.from_numpy(who), torch.from_numpy(frame)]
         if vary:
+            chosen = torch.from_numpy(np.flatnonzero(rng.random(count) < 0.5))
+            images[chosen], targets[chosen] = images[chosen].flip(3), self.mirrored(targets[chosen])
+            images, targets = shifted(images, targets, rng.integers(-1, 2, (count, 2)))
             images = _vary(images, torch.from_numpy(kind >= 0.85), rng)
-        return images, self.targets[torch.from_numpy(who), torch.from_numpy(frame)]
+        return images, targets
+
+    def mirrored(self, targets: Float[Tensor, "B 153"]) -> Float[Tensor, "B 153"]:
+        """What is to be said of the mirrored pictures. Identity is symmetric.
+
+        The nameless expressions are not, and hardly show: their mean is said.
+        """
+        swapped = targets[:, list(MIRROR)]
+        swapped[:, list(NEGATED)] *= -1
+        swapped[:, len(EXPRESSIONS) : COUNT] = self.targets[..., len(EXPRESSIONS) : COUNT].mean((0, 1))
+        return swapped
 
     def _stack(self, name: str, places: Iterable[Any]) -> Tensor:
         return torch.from_numpy(np.stack([self.arrays[name][place] for place in places])).float()
+
+
+def shifted(
+    images: Float[Tensor, "B 3 64 64"], targets: Float[Tensor, "B 153"], by: NDArray[np.int64]
+) -> tuple[Float[Tensor, "B 3 64 64"], Float[Tensor, "B 153"]]:
+    """Shift each picture by whole pixels (B, 2), right and down by 1 at most, and its crop along; edges repeat."""
+    padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    moved = torch.stack(
+        [p[:, 1 - y : 1 - y + SIZE, 1 - x : 1 - x + SIZE] for p, (x, y) in zip(padded, by, strict=True)]
+    )
+    targets = targets.clone()
+    targets[:, CROP.start + 1 : CROP.stop] += torch.from_numpy(by).float() * (CROP_FRAME / SIZE)
+    return moved, targets
 
 
 def identity_of(seed: int) -> Float[Tensor, " 80"]:

@@ -10,10 +10,10 @@ import torch
 
 from flow3d.__main__ import main
 from flow3d.datasets.cache import FrameCache, build_cache
-from flow3d.morphable import Person
+from flow3d.morphable import Coefficients, Person, talking_head
 from flow3d.preprocessing import CoefficientRegressor
 from flow3d.training.regression import RegressionConfig, RegressorTrainer, target_weights
-from flow3d.training.regression_data import Pictures
+from flow3d.training.regression_data import Pictures, shifted
 from tolerances import REGRESSOR
 
 SEED = 70
@@ -64,6 +64,38 @@ def test_pictures_vary_and_those_cut_out_stay_on_black(data):
     assert not torch.equal(images, plain)
 
 
+def test_a_mirrored_picture_is_that_of_the_mirrored_coefficients(data):
+    person, row = Person.random(SEED), talking_head(60, SEED).frame(40).clone()
+    row[24:64] = 0  # the nameless expressions are not symmetric
+    pictures = Pictures(data)
+    targets = torch.cat([row, person.alpha])[None]
+    mirrored = pictures.mirrored(targets)
+    assert torch.equal(mirrored[0, 73:], person.alpha)
+    torch.testing.assert_close(mirrored[0, 24:64], pictures.targets[..., 24:64].mean((0, 1)))
+    mirrored[0, 24:64] = 0
+    assert torch.equal(pictures.mirrored(mirrored)[0, :24], row[:24])
+    seen, other = person.render(row, 64).labels, person.render(mirrored[0, :73], 64).labels
+    agree, control = ((labels.flip(2) == seen).float().mean() for labels in (other, seen))
+    assert agree > REGRESSOR["mirrored"][0]
+    assert control < 0.9
+
+
+def test_a_shifted_picture_is_that_of_the_shifted_crop():
+    person, row = Person.random(SEED), talking_head(1, SEED)
+
+    def on_black(coefficients: Coefficients) -> torch.Tensor:
+        frame = person.render(coefficients, 64)
+        return frame.alpha * (frame.foreground + 1) - 1
+
+    targets = torch.cat([row.values, person.alpha[None]], 1)
+    for x, y in ((1, -1), (-1, 1), (0, 0)):
+        moved, said = shifted(on_black(row)[None], targets, np.array([[x, y]]))
+        there = row.replace(crop_x=row["crop_x"] + 4 * x, crop_y=row["crop_y"] + 4 * y)
+        assert torch.equal(said[:, :73], there.values)
+        inside = (moved[0] - on_black(there))[:, 1:-1, 1:-1].abs().max()
+        assert inside <= REGRESSOR["shifted"][0]
+
+
 def test_weights_make_one_and_identity_its_share():
     weights = target_weights(0.3)
     assert float(weights.sum()) == pytest.approx(1)
@@ -72,10 +104,10 @@ def test_weights_make_one_and_identity_its_share():
 
 def test_training_lowers_the_loss(data, held_out, tmp_path):
     trainer = RegressorTrainer(
-        RegressionConfig(steps=24, batch=8, warmup=5, learning_rate=2e-3), data, tmp_path, held_out
+        RegressionConfig(steps=40, batch=16, warmup=5, learning_rate=2e-3), data, tmp_path, held_out
     )
-    losses = [trainer.advance() for _ in range(24)]
-    assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
+    losses = [trainer.advance() for _ in range(40)]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:5])
 
 
 def test_a_resumed_training_is_the_same_to_the_bit(data, held_out, tmp_path):
@@ -171,10 +203,13 @@ def test_the_command_trains_resumes_and_measures(folders, tmp_path, capsys):
     assert "finished at step 3 of 3" in capsys.readouterr().out
     config = CoefficientRegressor.from_pretrained(tmp_path / "out" / "weights").config
     assert (config.name, config.purpose) == ("mine", "scoring")
-    table = tmp_path / "errors.md"
-    assert regress("--evaluate", str(tmp_path / "out" / "weights"), "--identities", "1", "--out", str(table)) == 0
-    assert "| yaw | " in table.read_text()
-    assert table.read_text() in capsys.readouterr().out
+    card = tmp_path / "shipped"
+    assert regress("--evaluate", str(tmp_path / "out" / "weights"), "--identities", "1", "--out", str(card)) == 0
+    printed = capsys.readouterr().out
+    assert "| yaw | " in printed
+    assert printed in (card / "README.md").read_text()
+    assert "Step 3 of 3" in (card / "README.md").read_text()
+    assert CoefficientRegressor.from_pretrained(card).config == config
     assert regress("--data", str(folders[0]), "--out", str(tmp_path / "new")) == 2
     assert "error: held_out: expected a folder, got none" in capsys.readouterr().err
     assert regress("--evaluate", str(tmp_path / "nowhere")) == 2
