@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flow3d import FlowRenderer, preset
-from flow3d.datasets import make_pair
+from flow3d.datasets import Pair, make_pair
 from flow3d.morphable import Coefficients, talking_head
 from flow3d.morphable.coefficients import CROP, index
 from flow3d.motion_transfer import correct_crop, relative_windows
@@ -194,23 +194,27 @@ def moved_by_the_source() -> FlowRenderer:
     model.mapping.std[unheard] = 1e6
     with torch.no_grad():
         for parameter in model.warping.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape))
+            parameter.add_(0.03 * torch.randn(parameter.shape))
     return model
 
 
+@torch.no_grad()
 def test_the_regressor_is_asked_where_no_window_is_given(moved_by_the_source):
-    still = torch.stack([PAIR.source_window[:, 13]] * 27, 1)  # a picture cannot tell what came before
-    drive = PAIR.driving_window[None]
+    strange, off, far = talking_head(1, 9).windows()[0], 0.0, 0.0
+    for pair in (make_pair(seed, size=32) for seed in range(44, 48)):
+        still = pair.source_window[:, 13:14].expand(73, 27).contiguous()  # a picture cannot tell what came before
 
-    def output(window: torch.Tensor | None, motion: str = "absolute") -> torch.Tensor:
-        return frames_of(moved_by_the_source, drive, source_window=window, motion=motion)[0]
+        def output(window: torch.Tensor | None, pair: Pair = pair, **options: Any) -> torch.Tensor:
+            given: dict[str, Any] = {"alpha": pair.source_alpha, "source_window": window, **options}
+            return next(moved_by_the_source.reenact(pair.source, pair.driving_window[None], **given))
 
-    exact, asked, strange = output(still), output(None), output(talking_head(1, 9).windows()[0])
-    off, far = ((window - exact).detach().square().mean().sqrt() for window in (asked, strange))
-    assert off < 0.9 * far, (off, far)  # measured 0.70: at 32 px it sees little more than the pose
-    seen = window_of(PAIR.source)
-    assert torch.equal(asked, output(seen))
-    assert torch.equal(output(None, "relative"), output(seen, "relative"))
+        exact, asked = output(still), output(None)
+        off += float((asked - exact).square().mean().sqrt())
+        far += float((output(strange) - exact).square().mean().sqrt())
+        seen = window_of(pair.source)
+        assert torch.equal(asked, output(seen))
+        assert torch.equal(output(None, motion="relative"), output(seen, motion="relative"))
+    assert off < 0.5 * far  # measured 0.32
 
 
 def test_relative_motion_starts_at_the_source():
