@@ -75,22 +75,16 @@ def build_cache(
         size: side of the images in pixels, a power of two from 16 to 2048.
         seed: of the first person. Below 1,000,000 to train, below 2,000,000 to validate; never both in one cache.
         every: of a clip's 25 frames a second every how many-th is kept.
-        clips: 1, the person's own motion; or 2, in the second of which they move as another person does. A pair from
-            both is a cross-identity pair whose true answer is known, which no video gives.
+        clips: 1, the person's own motion; or 2: in the second they move as another does, so that cross pairs exist.
         workers: processes that render.
         progress: called with how many identities are done, and of how many.
 
     Raises:
-        ValueError: seeds of both kinds, numbers too small, ``frames`` that ``clips`` does not divide into at least
-            two each, or the folder holds another cache.
+        ValueError: seeds of both kinds, numbers too small, under two frames a clip, or the folder holds another cache.
     """
     counts = {"identities": check_integer(identities, "identities", 1), "frames": check_integer(frames, "frames", 2)}
-    counts |= {
-        "size": check_size(size),
-        "seed": check_integer(seed, "seed", 0),
-        "every": check_integer(every, "every", 1),
-        "clips": check_integer(clips, "clips", 1),
-    }
+    counts |= {"size": check_size(size), "seed": check_integer(seed, "seed", 0)}
+    counts |= {"every": check_integer(every, "every", 1), "clips": check_integer(clips, "clips", 1)}
     if counts["clips"] > 2:
         raise ValueError(f"clips: expected 1 or 2, got {clips}")
     if counts["frames"] % counts["clips"] or counts["frames"] < 2 * counts["clips"]:
@@ -246,8 +240,7 @@ class FrameCache:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draw ``count`` pairs: identities, and two different frames of each.
 
-        With probability ``cross`` the second frame is of the identity's other clip, where somebody else's motion
-        drives it; else both are of one clip.
+        With probability ``cross`` the second frame is of the other clip, which somebody else's motion drives.
 
         With probability ``hard`` the second frame is the one whose named expression (a blink, the jaw, a smile, the
         brows, the gaze, a pucker) differs most from the first's while the head turns little: random pairs differ in

@@ -131,7 +131,8 @@ def signature(
     """A live run's sheet, pictures in rows under their titles, above its flow error and that of whole trainings.
 
     Args:
-        rows: the pictures. ``live``: name -> step -> flow error in pixels. ``zero``: the zero flow's error there.
+        rows: the pictures. ``zero``: the zero flow's error.
+        live: up to four of name -> step -> flow error in pixels; the first two are told apart by dashes alone.
         curves: as for :func:`recorded`.
     """
     columns = len(rows[0])
@@ -145,8 +146,10 @@ def signature(
             for cell, (title, picture) in zip(line, row.items(), strict=True):
                 show_picture(cell, to_rgb8(picture), "" if number else title)
         left, right = below.subplots(1, 2)
-        for (name, errors), dash in zip(live.items(), ("-", ":", "--", "-."), strict=False):
-            left.plot(list(errors), [100 * error / zero for error in errors.values()], dash, label=name)
+        # few colours, as beside: they outlive the small palette of the notebook's picture
+        looks = (("-", COLORS["blue"]), (":", COLORS["blue"]), ("--", COLORS["red"]), ("-.", INK))
+        for (name, errors), (dash, hue) in zip(live.items(), looks, strict=False):
+            left.plot(list(errors), [100 * error / zero for error in errors.values()], dash, color=hue, label=name)
         left.set(title="live, micro: flow error, % of zero flow's", xlabel="step of phase 1")
         draw_recorded(right, curves, lambda curve: 100 * curve["flow_error"] / curve[ZERO])
         right.set(title="recorded, tiny: flow error, % of zero flow's", xlabel="minutes of one core")
