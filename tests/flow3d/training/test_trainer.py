@@ -53,11 +53,11 @@ def test_the_loss_falls(data, tmp_path, recipe, phase):
 
 
 def test_the_warm_up_finds_the_flow_of_a_batch(data, tmp_path):
-    chosen = config(steps=60, learning_rate=5e-3, flow_warmup=1.0, rate_warmup=0, decay_at=1.0, clip=100.0)
+    chosen = config(steps=60, learning_rate=2e-3, flow_warmup=1.0, rate_warmup=0, decay_at=1.0, clip=100.0)
     trainer = Trainer(chosen, data, tmp_path)
     batch = trainer.batch(0)
     errors = [trainer.advance(batch)["raw/flow"] for _ in range(60)]
-    assert errors[-1] < 0.8 * errors[0]
+    assert errors[-1] < 0.3 * errors[0]
 
 
 def terms(data: FrameCache, chosen: TrainingConfig, step: int) -> set[str]:
