@@ -50,19 +50,34 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
         FileNotFoundError: there is none.
         ValueError: it is damaged, or of another format.
     """
+    content: dict[str, Any] = read_whole(folder)
+    try:
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        content["training"] = TrainingConfig.from_json(content["training"])
+        return Checkpoint(**content)
+    except Exception as error:  # a file of something else can fail in any way
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"resume: expected a whole checkpoint, cannot read {FILE} ({reason})") from error
+
+
+def read_whole(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The contents of a folder's ``checkpoint.pt``, whatever was trained.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged.
+    """
     path = Path(folder, FILE)
     if not path.is_file():
         raise FileNotFoundError(f"resume: expected {FILE} in {os.fspath(folder)!r}, found none")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content.pop("format") != FORMAT:
-            raise ValueError("another format")
-        return Checkpoint(**content | {"training": TrainingConfig.from_json(content["training"])})
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
     except OSError:
         raise
     except Exception as error:  # a damaged file can fail in any way
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"resume: expected a whole checkpoint, cannot read {path.name} ({reason})") from error
+        raise ValueError(f"resume: expected a whole checkpoint, cannot read {FILE} ({reason})") from error
 
 
 def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: str) -> None:

@@ -26,10 +26,11 @@ from ..files import write_whole
 from ..morphable.coefficients import CROP, ROTATION, TRANSLATION, index
 from ..morphable.head.expressions import EXPRESSIONS
 from ..preprocessing.regressor import COEFFICIENTS, IDENTITY, CoefficientRegressor, Purpose, RegressorConfig
+from .checkpoint import FILE, read_whole
 from .interrupts import interrupts
 from .regression_data import Pictures
 
-FILE, LOG_EVERY, LOOK_FRAMES = "checkpoint.pt", 50, 512
+LOG_EVERY, LOOK_FRAMES = 50, 512
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "held_out/seen", "held_out/rotation", "held_out/identity")
 SEEN = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "gaze_y", "brow_up")  # at 64 px
 
@@ -278,16 +279,9 @@ def read_regression(folder: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: there is none.
         ValueError: it is damaged, or of another training.
     """
-    path = Path(folder, FILE)
-    if not path.is_file():
-        raise FileNotFoundError(f"resume: expected {FILE} in {os.fspath(folder)!r}, found none")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        wrong = {"step", "seconds", "config", "regressor", "weights", "averaged", "optimiser"} - set(content)
-    except Exception as error:  # a damaged file can fail in any way
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"resume: expected a whole checkpoint, cannot read {path} ({reason})") from error
+    content = read_whole(folder)
+    wrong = {"step", "seconds", "config", "regressor", "weights", "averaged", "optimiser"} - set(content)
     if wrong:
-        raise ValueError(f"resume: expected the checkpoint of a regressor, found no {sorted(wrong)[0]!r} in {path}")
+        raise ValueError(f"resume: expected the checkpoint of a regressor, found no {sorted(wrong)[0]!r} in {FILE}")
     check_fields(RegressionConfig(), content["config"])
     return content
