@@ -23,8 +23,13 @@ def parser() -> argparse.ArgumentParser:
     cache = commands.add_parser("cache", help="render frames of procedural heads once, to train on")
     cache.add_argument("--out", required=True, help="folder; a half-finished one is finished")
     cache.add_argument("--identities", type=int, default=900)
-    cache.add_argument("--frames", type=int, default=20, help="of each identity, of all clips together")
-    cache.add_argument("--clips", type=int, default=2, help="2: in the second they move as another person")
+    cache.add_argument("--frames", type=int, default=30, help="of each identity, of all clips together")
+    cache.add_argument(
+        "--clips",
+        type=int,
+        default=3,
+        help="2: in the second they move as another person; 3: in the third they make faces",
+    )
     cache.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
     cache.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
     cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)

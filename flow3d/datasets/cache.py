@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..files import write_whole
-from ..morphable import Camera, Coefficients, Person, ProceduralHead, talking_head
+from ..morphable import Camera, Coefficients, Person, ProceduralHead, making_faces, talking_head
 from ..morphable.checks import Whole, check_integer, check_size
 from ..morphable.coefficients import index
 from .cached_flow import flow_between
@@ -75,7 +75,8 @@ def build_cache(
         size: side of the images in pixels, a power of two from 16 to 2048.
         seed: of the first person. Below 1,000,000 to train, below 2,000,000 to validate; never both in one cache.
         every: of a clip's 25 frames a second every how many-th is kept.
-        clips: 1, the person's own motion; or 2: in the second they move as another does, so that cross pairs exist.
+        clips: 1, the person's own motion; 2: in the second they move as another does, so that cross pairs exist; 3:
+            in the third they make faces (:func:`making_faces`), far beyond what talking people show.
         workers: processes that render.
         progress: called with how many identities are done, and of how many.
 
@@ -85,8 +86,8 @@ def build_cache(
     counts = {"identities": check_integer(identities, "identities", 1), "frames": check_integer(frames, "frames", 2)}
     counts |= {"size": check_size(size), "seed": check_integer(seed, "seed", 0)}
     counts |= {"every": check_integer(every, "every", 1), "clips": check_integer(clips, "clips", 1)}
-    if counts["clips"] > 2:
-        raise ValueError(f"clips: expected 1 or 2, got {clips}")
+    if counts["clips"] > 3:
+        raise ValueError(f"clips: expected 1, 2 or 3, got {clips}")
     if counts["frames"] % counts["clips"] or counts["frames"] < 2 * counts["clips"]:
         raise ValueError(f"frames: expected two or more for each of {clips} clips, as many in each, got {frames}")
     workers, first = check_integer(workers, "workers", 1), counts["seed"]
@@ -141,8 +142,8 @@ def _render_identity(folder: Path, described: dict[str, int], number: int) -> No
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(described)}
     size, seed, every = described["size"], described["seed"] + number, described["every"]
     person, length = Person.random(seed), described["frames"] // described["clips"] * every
-    motions = (talking_head(length, s) for s in (seed, driver_of(seed))[: described["clips"]])
-    motion = Coefficients(torch.cat([m.values for m in motions]))
+    motions = ((talking_head, seed), (talking_head, driver_of(seed)), (making_faces, seed))[: described["clips"]]
+    motion = Coefficients(torch.cat([moves(length, s).values for moves, s in motions]))
     arrays["background"][number] = _bytes(person.background(size))
     arrays["coefficients"][number] = motion.values.numpy()
     for k in range(described["frames"]):
@@ -240,7 +241,7 @@ class FrameCache:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draw ``count`` pairs: identities, and two different frames of each.
 
-        With probability ``cross`` the second frame is of the other clip, which somebody else's motion drives.
+        With probability ``cross`` the second frame is of another clip of the same person.
 
         With probability ``hard`` the second frame is the one whose named expression (a blink, the jaw, a smile, the
         brows, the gaze, a pucker) differs most from the first's while the head turns little: random pairs differ in
@@ -250,14 +251,15 @@ class FrameCache:
             ValueError: ``cross`` from a cache of one clip.
         """
         if cross and self.clips < 2:
-            raise ValueError(f"cross: expected a cache of 2 clips for cross-identity pairs, got {self.clips}")
+            raise ValueError(f"cross: expected a cache of 2 or more clips for cross-identity pairs, got {self.clips}")
         length = self.frames // self.clips
         who = rng.integers(self.identities, size=count)
         first = rng.integers(self.frames, size=count)
         begin = first // length * length  # of the first frame's clip
         second = begin + (first - begin + rng.integers(1, length, size=count)) % length
         away = rng.random(count) < cross
-        second[away] = (second[away] + length) % self.frames
+        shift = 1 if self.clips < 3 else rng.integers(1, self.clips, size=away.sum())
+        second[away] = (second[away] + length * shift) % self.frames
         values = self.kept.numpy()
         for k in np.flatnonzero(rng.random(count) < hard):
             start = second[k] // length * length

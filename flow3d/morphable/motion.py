@@ -15,6 +15,13 @@ FPS = 25.0
 BLINK_REACH = 17  # frames before its middle at which the longest blink begins
 MAX_YAW = 0.85  # radians, 49 degrees: beyond it little of a face is left to re-enact
 
+# what making_faces makes: expressions that belong together, how far they go either way at most, and how often
+FACES: tuple[tuple[tuple[str, ...], float, float, int], ...] = (
+    (("smile",), 0.0, 1.1, 3), (("pucker",), 0.0, 1.0, 2), (("gaze_x",), -1.0, 1.0, 2), (("brow_up",), 0.0, 1.0, 2),
+    (("jaw_open",), 0.0, 1.1, 1), (("blink_right", "blink_left"), 0.0, 1.0, 1), (("gaze_y",), -1.0, 1.0, 1),
+    (("brow_down",), 0.0, 1.0, 1), (("frown",), 0.0, 0.9, 1), (("wide_eyes",), 0.0, 1.0, 1),
+)  # fmt: skip
+
 Track = NDArray[np.float64]
 
 
@@ -98,3 +105,43 @@ def talking_head(frames: Whole, seed: Whole) -> Coefficients:
     nameless = np.stack([0.6 * w(0.3) for _ in range(COUNT - len(EXPRESSIONS))], -1)
     values[:, len(EXPRESSIONS) : COUNT] = torch.as_tensor(nameless, dtype=torch.float32)
     return Coefficients(values)
+
+
+def making_faces(frames: Whole, seed: Whole) -> Coefficients:
+    """Return ``frames`` frames, at 25 a second, of a person whose head hardly moves and who makes faces, one by one.
+
+    People who talk seldom smile broadly, look far aside or purse their lips, and turn their heads as they do; here each
+    expression goes to half of its range or more, is held for 0.2 to 0.6 s, and is let go. The same for the same seed.
+
+    Raises:
+        TypeError: ``frames`` or ``seed`` is not an integer.
+        ValueError: ``frames`` below 1, or a negative seed.
+    """
+    frames, seed = check_integer(frames, "frames", 1), check_integer(seed, "seed", 0)
+    rng = np.random.default_rng([seed, 6])
+    time = np.arange(frames)
+    w = _wander(rng, time / FPS)
+    named: dict[str, Track] = {
+        "yaw": rng.uniform(-0.6, 0.6) + 0.08 * w(0.4),
+        "pitch": rng.uniform(-0.15, 0.15) + 0.04 * w(0.3),
+        "roll": rng.uniform(-0.08, 0.08) + 0.02 * w(0.3),
+        "translation_x": 0.03 * w(0.2), "translation_y": 0.02 * w(0.2), "translation_z": 0.06 * w(0.15),
+        "crop_scale": np.full(frames, 1 + rng.uniform(-0.04, 0.04)),
+        "crop_x": np.full(frames, 3.0 * rng.normal()), "crop_y": np.full(frames, 2.0 * rng.normal()),
+    }  # fmt: skip
+    tracks = {name: np.zeros(frames) for names, *_ in FACES for name in names}
+    often = np.array([times for *_, times in FACES], float)
+    position = rng.uniform(-12, 4)
+    while position < frames:
+        rise, hold = rng.uniform(2, 5), rng.uniform(5, 14)
+        shape = smoothstep(0, rise, time - position) * (1 - smoothstep(rise + hold, 2 * rise + hold, time - position))
+        for choice in rng.choice(len(FACES), size=rng.integers(1, 3), replace=False, p=often / often.sum()):
+            names, least, most, _ = FACES[choice]
+            bound = least if least and rng.random() < 0.5 else most
+            size = bound * rng.uniform(0.5, 1)
+            for name in names:
+                larger = np.abs(size * shape) > np.abs(tracks[name])
+                tracks[name] = np.where(larger, size * shape, tracks[name])
+        position += rise + hold + rng.uniform(0, 5)
+    tensors = {name: torch.as_tensor(track, dtype=torch.float32) for name, track in (named | tracks).items()}
+    return Coefficients.neutral(frames).replace(**tensors)

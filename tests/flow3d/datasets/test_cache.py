@@ -10,7 +10,7 @@ import torch
 
 from flow3d.datasets.cache import HARD, YAW, FrameCache, build_cache
 from flow3d.datasets.pairs import driver_of
-from flow3d.morphable import Person, exact_flow, talking_head
+from flow3d.morphable import Person, exact_flow, making_faces, talking_head
 from tolerances import CACHE
 
 SEED = 31
@@ -130,8 +130,18 @@ def test_a_pair_costs_about_a_millisecond(cache):
     assert (time.perf_counter() - start) / 32 < CACHE["seconds a pair"][0]
 
 
+def test_the_third_clip_makes_faces(tmp_path):
+    three = build_cache(tmp_path, 1, 6, 32, seed=SEED, every=12, clips=3)
+    batch = three.batch(*pairs((0, 1, 4)), both=False)
+    assert torch.equal(batch.target_window[0], making_faces(24, SEED).windows()[0])
+    _, first, second = three.draw(np.random.default_rng(0), 300, 0.5, 1.0)
+    assert set(zip(first // 2, second // 2, strict=True)) == {(a, b) for a in range(3) for b in range(3) if a != b}
+    _, first, second = three.draw(np.random.default_rng(0), 300, 0.5, 0.0)
+    assert (first // 2 == second // 2).all() and (first != second).all()
+
+
 def test_bad_requests_are_named(tmp_path, cache):
-    with pytest.raises(ValueError, match="cross: expected a cache of 2 clips"):
+    with pytest.raises(ValueError, match="cross: expected a cache of 2 or more clips"):
         cache.draw(np.random.default_rng(0), 4, cross=0.5)
     with pytest.raises(FileNotFoundError, match="folder: expected a finished cache"):
         FrameCache(tmp_path)
@@ -141,8 +151,8 @@ def test_bad_requests_are_named(tmp_path, cache):
         build_cache(tmp_path, 2, 1)
     with pytest.raises(ValueError, match="size: expected a power of two"):
         build_cache(tmp_path, 2, size=33)
-    with pytest.raises(ValueError, match="clips: expected 1 or 2"):
-        build_cache(tmp_path, 2, 6, 32, clips=3)
+    with pytest.raises(ValueError, match="clips: expected 1, 2 or 3"):
+        build_cache(tmp_path, 2, 8, 32, clips=4)
     with pytest.raises(ValueError, match="frames: expected two or more for each of 2 clips"):
         build_cache(tmp_path, 2, 5, 32, clips=2)
     build_cache(tmp_path, 1, 2, 16, every=1)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from flow3d.morphable import EXPRESSIONS, Coefficients, talking_head
-from flow3d.morphable.motion import MAX_YAW
+from flow3d.morphable import EXPRESSIONS, Coefficients, making_faces, talking_head
+from flow3d.morphable.coefficients import index
+from flow3d.morphable.motion import FACES, MAX_YAW
 
 
 def test_a_seed_is_one_motion():
@@ -67,3 +68,30 @@ def test_eyes_close_now_and_then_and_stay_open_mostly():
 def test_bad_input_is_named(frames, seed, error, message):
     with pytest.raises(error, match=message):
         talking_head(frames, seed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_faces_are_broad_and_the_head_keeps_still(seed):
+    made = making_faces(120, seed)
+    assert torch.equal(made.values, making_faces(120, seed).values)
+    assert np.ptp(made.values[:, index("yaw")].numpy()) < 0.25  # 0.08 times a track of size 1.5 at most, both ways
+    bounds = {name: (least, most) for names, least, most, _ in FACES for name in names}
+    for name, (least, most) in bounds.items():
+        track = made.values[:, index(name)]
+        assert least <= float(track.min()) and float(track.max()) <= most
+    assert float(made.values.diff(dim=0)[:, :20].abs().max()) < 0.9  # a face takes at least two frames to make
+
+
+def test_faces_go_further_than_talk():
+    columns = [index(name) for name in ("smile", "pucker", "brow_up")]
+    spread = [
+        np.mean([np.ptp(motion(60, s).values[:, columns].numpy(), axis=0) for s in range(40)], axis=0)
+        for motion in (making_faces, talking_head)
+    ]
+    assert (spread[0] > 1.2 * spread[1]).all(), spread
+
+
+@pytest.mark.parametrize("frames", [0, -3])
+def test_faces_name_bad_input(frames):
+    with pytest.raises(ValueError, match="frames: expected"):
+        making_faces(frames, 0)
