@@ -78,7 +78,8 @@ def test_faces_are_broad_and_the_head_keeps_still(seed):
     bounds = {name: (least, most) for names, least, most, _ in FACES for name in names}
     for name, (least, most) in bounds.items():
         track = made.values[:, index(name)]
-        assert least <= float(track.min()) and float(track.max()) <= most
+        assert least <= float(track.min())
+        assert float(track.max()) <= most
     assert float(made.values.diff(dim=0)[:, :20].abs().max()) < 0.9  # a face takes at least two frames to make
 
 
