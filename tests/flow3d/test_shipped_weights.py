@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from flow3d import FlowRenderer, assets
-from flow3d.datasets import make_pair
+from flow3d.datasets import make_clip, make_pair
 from flow3d.evaluation.metrics import end_point_error, psnr
 from flow3d.evaluation.reenactment import renderer_method
+from flow3d.morphable.coefficients import index
+from flow3d.preprocessing import CoefficientRegressor
 from tolerances import SHIPPED
 
 MEGABYTES = 12  # what a clone can bear for one renderer
@@ -52,3 +54,21 @@ def test_the_folder_is_small_and_says_what_it_is():
     card = (folder / "README.md").read_text()
     for said in ("extended", "Seed 0", "python -m flow3d train", "python -m flow3d evaluate", "procedural heads only"):
         assert said in card, said
+
+
+def test_who_scores_never_saw_whom_the_others_trained_on():
+    training, scoring = (CoefficientRegressor.from_pretrained(name).config for name in ("regressor", "scorer"))
+    assert (training.purpose, scoring.purpose) == ("training", "scoring")
+    assert training.seeds is not None
+    assert scoring.seeds is not None
+    assert training.seeds[1] < scoring.seeds[0] or scoring.seeds[1] < training.seeds[0]
+
+
+@pytest.mark.parametrize("name", ["regressor", "scorer"])
+def test_the_regressors_know_pose_and_mouth(name):
+    regressor = CoefficientRegressor.from_pretrained(name)
+    clip = make_clip(1_300_000, 40, 64)
+    said, truth = regressor.predict(clip.frames).values, clip.coefficients.values
+    for column in ("yaw", "jaw_open", "blink_right"):
+        pair = torch.stack([said[:, index(column)], truth[:, index(column)]])
+        assert torch.corrcoef(pair)[0, 1] > SHIPPED["correlation of a coefficient"][0], column
