@@ -13,7 +13,8 @@ import torch
 
 from .config import PRESETS
 from .datasets.cache import FrameCache, build_cache
-from .evaluation.evaluate import add_options, run
+from .evaluation import evaluate
+from .evaluation.ablations import command as ablations
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
     cache.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
     cache.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
     cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    add_options(commands.add_parser("evaluate", help="measure a renderer against true answers"))
+    evaluate.add_options(commands.add_parser("evaluate", help="measure a renderer against true answers"))
+    ablations.add_options(commands.add_parser("ablate", help="train and measure the paper's ablations, leg by leg"))
     train = commands.add_parser("train", help="train one of the two phases; several processes through torchrun")
     train.add_argument("--preset", choices=PRESETS, default="tiny")
     train.add_argument("--recipe", choices=("strict", "extended"), default="strict")
@@ -79,9 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 is done, 1 a loss that is not finite, 2 bad input, 130 stopped by Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
-        if options.command == "evaluate":
-            return run(options)
-        return {"cache": _cache, "train": _train, "regress": _regress}[options.command](options)
+        doers = {
+            "cache": _cache,
+            "train": _train,
+            "regress": _regress,
+            "evaluate": evaluate.run,
+            "ablate": ablations.run,
+        }
+        return doers[options.command](options)
     except FloatingPointError as error:
         print(f"stopped: {error}; the last checkpoint is kept", file=sys.stderr)
         return 1

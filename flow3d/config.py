@@ -53,6 +53,8 @@ class RendererConfig:
     Switches (the paper's section where the choice arises):
         encoder_strides: height and width strides of the three ConvDown3D (6.1 keeps only depth fixed).
         flow_dimensions: 3, or 2 for the ablation of Tab. 2a.
+        separate: the person is cut out before the warp (3.1, 3.4); False warps the whole picture (Tab. 3a).
+        refine: the third stage exists; False hands on the decoded warp (Tab. 2b).
         adain_style: "channel" has one scale and bias per channel, "depth" one per channel and slice (3.2: "3D scale
             and bias").
         adain_in: where the TransUNet is modulated: "decoder" (6.1), "encoder" (3.3) or "both".
@@ -86,6 +88,8 @@ class RendererConfig:
     unet: tuple[int, ...] = (16, 32, 48, 64)
     encoder_strides: tuple[int, int, int] = (2, 1, 1)
     flow_dimensions: Literal[2, 3] = 3
+    separate: bool = True
+    refine: bool = True
     adain_style: Literal["channel", "depth"] = "depth"
     adain_in: Literal["decoder", "encoder", "both"] = "decoder"
     refiner_alpha: bool = False
@@ -117,6 +121,9 @@ class RendererConfig:
             raise ValueError(
                 f"flow_stages: expected more than one voxel at the bottom, got {len(self.flow_stages)} stages"
             )
+        for name in ("separate", "refine"):
+            if self.refiner_alpha and not getattr(self, name):
+                raise ValueError(f"refiner_alpha: expected False where {name} is, got True")
         if self.size >> (len(self.unet) - 1) < 2:
             raise ValueError(f"unet: expected at least 2 px at the last level, got {len(self.unet)} levels")
 

@@ -77,6 +77,8 @@ class FlowRenderer(nn.Module):
         """
         size = self.config.size
         self._check_source(source)
+        if not self.config.separate:
+            alpha = torch.ones_like(source[:1])
         if not isinstance(alpha, torch.Tensor):
             alpha = (alpha or grabcut)(source)
         if tuple(alpha.shape) != (1, size, size):

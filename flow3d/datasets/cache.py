@@ -214,7 +214,7 @@ class FrameCache:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        target = Path(folder)
+        target = self.folder = Path(folder)
         if not (target / DESCRIPTION).is_file():
             why = "an unfinished one: build it again to finish it" if (target / UNFINISHED).is_file() else "none"
             raise FileNotFoundError(f"folder: expected a finished cache at {os.fspath(folder)!r}, found {why}")

@@ -119,7 +119,7 @@ def making_faces(frames: Whole, seed: Whole) -> Coefficients:
     """
     frames, seed = check_integer(frames, "frames", 1), check_integer(seed, "seed", 0)
     rng = np.random.default_rng([seed, 6])
-    time = np.arange(frames)
+    time = np.arange(frames, dtype=np.float64)
     w = _wander(rng, time / FPS)
     named: dict[str, Track] = {
         "yaw": rng.uniform(-0.6, 0.6) + 0.08 * w(0.4),
@@ -134,7 +134,8 @@ def making_faces(frames: Whole, seed: Whole) -> Coefficients:
     position = rng.uniform(-12, 4)
     while position < frames:
         rise, hold = rng.uniform(2, 5), rng.uniform(5, 14)
-        shape = smoothstep(0, rise, time - position) * (1 - smoothstep(rise + hold, 2 * rise + hold, time - position))
+        since: Track = time - position
+        shape = smoothstep(0, rise, since) * (1 - smoothstep(rise + hold, 2 * rise + hold, since))
         for choice in rng.choice(len(FACES), size=rng.integers(1, 3), replace=False, p=often / often.sum()):
             names, least, most, _ = FACES[choice]
             bound = least if least and rng.random() < 0.5 else most

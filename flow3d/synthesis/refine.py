@@ -31,10 +31,12 @@ class Refiner(nn.Module):
 
     def __init__(self, config: RendererConfig) -> None:
         super().__init__()
-        self.config, self.network = config, refiner(config)
+        self.config, self.network = config, refiner(config) if config.refine else None
 
     def forward(self, foreground: Float[Tensor, "B 3 S S"], warped: Warped, z: Float[Tensor, "B Z"]) -> Refined:
         """Refine a warped picture of the source ``foreground`` for the motion ``z``."""
+        if self.network is None:
+            return Refined(warped.image)
         layers = [foreground, warped.image]
         if warped.pixels is not None:
             layers.append(warped.pixels)

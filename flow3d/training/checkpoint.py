@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..config import RendererConfig
 from ..files import write_whole
 from .config import TrainingConfig
 
@@ -80,8 +81,8 @@ def read_whole(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"resume: expected a whole checkpoint, cannot read {FILE} ({reason})") from error
 
 
-def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: str) -> None:
-    """Refuse to go on from a checkpoint of something else.
+def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: RendererConfig) -> None:
+    """Refuse to go on from a checkpoint of something else. A switch that is younger than it counts as its default.
 
     Raises:
         ValueError: of another preset, recipe, phase or network; the message names which.
@@ -90,5 +91,5 @@ def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: str) -> None
         here, there = getattr(wanted, name), getattr(found.training, name)
         if here != there:
             raise ValueError(f"resume: expected a checkpoint of {name} {here}, got one of {name} {there}")
-    if found.renderer != renderer:
+    if RendererConfig.from_json(found.renderer) != renderer:
         raise ValueError(f"resume: the checkpoint's network is not preset {wanted.preset} as it is now")

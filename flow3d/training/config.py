@@ -175,11 +175,11 @@ def training(preset: str = "tiny", recipe: Recipe = "strict", phase: Literal[1, 
     if recipe == "strict":
         return plain
     lambdas = Lambdas(
-        lambda_pw=1.0, lambda_cw=2.0, lambda_3dw=0.2, lambda_3df=1.0, lambda_inp=1.0, lambda_pr=2.0, lambda_sr=10.0
+        lambda_pw=1.0, lambda_cw=2.0, lambda_3dw=0.2, lambda_3df=1.0, lambda_inp=1.0, lambda_pr=2.0, lambda_sr=60.0
     )
     return plain.replace(
         learning_rate=1e-3, decay=25.0, decay_at=0.5, rate_linear=True, lambdas=lambdas, clip=2.0, rate_warmup=100,
         flow_warmup=0.75, flow_weight=5.0, coarse_flow=1.0, rgb_loss=0.1, mask_loss=0.15, painted_loss=1.0,
-        alpha_loss=0.3, cross_pairs=0.3, hard_pairs=0.7, region_weights=(16.0, 10.0), sparse_terms=4,
-        frozen_warp=0.6,
+        alpha_loss=0.6, cross_pairs=0.3, hard_pairs=0.7, region_weights=(16.0, 12.0), sparse_terms=4,
+        frozen_warp=0.35,
     )  # fmt: skip

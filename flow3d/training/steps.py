@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -39,6 +40,7 @@ class TrainingStep(nn.Module):
 
     def forward(self, batch: Batch, step: int) -> dict[str, Scalar]:
         """Return the raw terms of this step by name; which they are depends on phase, switches and step."""
+        batch = batch if self.renderer.config.separate else unseparated(batch)
         weight = region_weight(batch, self.config.region_weights)
         if step < self.config.warmup_steps:
             return self._flow_alone(batch, step, weight)
@@ -123,6 +125,14 @@ class TrainingStep(nn.Module):
         if weight is None:
             return plain(image, answer, self.judge)
         return region_distance(self.judge, image, answer, weight)
+
+
+def unseparated(batch: Batch) -> Batch:
+    """The batch with background and person as one picture: both mattes are 1 everywhere (Tab. 3a)."""
+    whole = torch.ones_like(batch.source_alpha)
+    return replace(
+        batch, source_alpha=whole, target_alpha=whole, source_foreground=batch.source, target_foreground=batch.target
+    )
 
 
 def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Tensor, "B 1 S S"] | None:

@@ -46,6 +46,7 @@ class Trainer:
         resume: go on from the checkpoint in ``out``.
         start: a folder of weights to begin with, or another phase's ``out``.
         held_out: frames of validation seeds for the contact sheets; without them, they show training pairs.
+        described: the renderer, where it differs from preset and recipe, as in an ablation.
         save_minutes, sheet_minutes: between checkpoints, and between contact sheets.
 
     Raises:
@@ -56,15 +57,15 @@ class Trainer:
     def __init__(
         self, config: TrainingConfig, data: FrameCache, out: str | os.PathLike[str], *, resume: bool = False,
         start: str | os.PathLike[str] | None = None, held_out: FrameCache | None = None, save_minutes: float = 5.0,
-        sheet_minutes: float = 5.0,
+        sheet_minutes: float = 5.0, described: RendererConfig | None = None,
     ) -> None:  # fmt: skip
         from accelerate import Accelerator, DistributedDataParallelKwargs
 
-        described = preset(config.preset, config.recipe)
+        described = described or preset(config.preset, config.recipe)
         self.out, self.data, self.held_out = Path(out), data, held_out
         found = read_checkpoint(out) if resume else None
         if found is not None:
-            check_fits(found, config, described.to_json())
+            check_fits(found, config, described)
         elif (self.out / FILE).exists():
             raise ValueError(f"out: {os.fspath(out)!r} holds a training already; resume it, or choose another folder")
         for name, cache in (("data", data), ("held_out", held_out)):

@@ -15,7 +15,7 @@ from flow3d.training.checkpoint import read_checkpoint
 def frames(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames") / "data"
     assert (
-        main(["cache", "--out", str(folder), "--identities", "2", "--frames", "4", "--size", "32", "--workers", "1"])
+        main(["cache", "--out", str(folder), "--identities", "2", "--frames", "6", "--size", "32", "--workers", "1"])
         == 0
     )
     return folder
