@@ -94,10 +94,10 @@ class WarpingStage(nn.Module):
                 raise ValueError("start: this model knows the source's motion (source_coefficients), got none")
             z = self.code(target, start)
         features = self.flow_network.features(lifted, z)
-        # a 2D network's one slice moves all slices alike
-        flow = self.flow_network.flow(features).expand(-1, -1, self.config.volume[0], -1, -1)
+        flow = self.flow_network.flow(features)
         pixel_flow = None if self.collapse is None else flow_to_image(flow, self.collapse(features), self.config.size)
-        return flow, pixel_flow, z
+        # a 2D network's one slice moves all slices alike
+        return flow.expand(-1, -1, self.config.volume[0], -1, -1), pixel_flow, z
 
     def finer(
         self,

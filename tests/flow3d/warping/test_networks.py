@@ -131,6 +131,17 @@ def test_a_two_dimensional_flow_warps_every_slice_alike():
     assert not torch.allclose(warped.volume, source.volume)
 
 
+def test_a_two_dimensional_flow_moves_pixels_as_it_moves_its_slices():
+    config = preset("micro", "extended").replace(flow_dimensions=2, residual_flow=False)
+    stage = WarpingStage(config)
+    awake(stage.flow_network)
+    source, z = stage.encode(torch.rand(1, 3, 32, 32)), torch.randn(1, 16)
+    warped = stage(source, z, torch.randn(1, 16))
+    assert warped.pixel_flow is not None
+    assert warped.flow.any()
+    assert torch.equal(warped.pixel_flow, flow_to_image(warped.flow[:, :, :1], None, 32))
+
+
 def test_the_encoder_keeps_depth_and_the_decoder_folds_it():
     encoder, decoder = FeatureEncoder(MICRO), FeatureDecoder(MICRO)
     volume = encoder(torch.rand(2, 3, 32, 32))
