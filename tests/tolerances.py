@@ -118,7 +118,7 @@ SHIPPED = {
 VIDEO = {
     "lossy": (
         0.06,
-        "mean difference in [-1, 1] after motion JPEG, twice the size and back; measured 0.022, and 0.2 or more for a wrong crop",
+        "mean difference in [-1, 1] after motion JPEG, twice the size and back; measured 0.022, 0.2 for a wrong crop",
     ),
     "eight bits": (0.5 / 127.5 + 1e-6, "rounding to 8 bits, in [-1, 1]"),
 }

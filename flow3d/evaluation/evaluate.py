@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -18,31 +16,19 @@ from ..files import write_whole
 from ..morphable.checks import check_integer
 from ..morphable.threads import one_thread
 from ..renderer import FlowRenderer
-from ..weights import NETWORKS, find_folder
 from . import sheets, tables
-from .complexity import multiply_adds, parameters
 from .controls import control_table
 from .edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
 from .lines import Table
-from .pair_rows import SIGMAS, Pairs, Row, measure
+from .pair_files import COUNTS
+from .pair_rows import Pairs, Row, measure
+from .protocol_run import run_protocol
 from .protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
 from .reenactment import Method, renderer_method
 from .report import as_csv, write_report
+from .settings import NOTES, settings_of
 from .speed import SETTLED, frame_seconds, memory_table, speed_table
-from .spread import RESAMPLES, SEED
 
-NOTES = (
-    "PSNR is the mean of the pairs' dB, images in [-1, 1]. The union is where the source's or the target's true matte "
-    "is above 0, the same region for every picture. Eyes and mouth are where the *target* shows them; the copy is "
-    "judged there too, though its own may lie elsewhere. Layers are laid over the true background, the refined one by "
-    "the output's matte, the others by the source's, warped; both warps without a network are given the true matte.",
-    "Errors of the flow are distances to the exact one, summed over the pixels of all pairs, over the length of the "
-    "exact one, which is the zero flow's error. *Best affine map removed*: fitted on the visible person, off the exact "
-    "flow and, separately, off the estimated one, so that 100 % is what any affine flow reaches.",
-    "An edit changes one coefficient of a neutral, frontal person in windows of 27 equal frames; *response* |d| / |t| "
-    "and *correlation* <d, t> / |d||t| compare how the output changes with how the truth does, pooled over identities.",
-    "sd is over pairs, or identities; 95 % is a bootstrap of them. A target counts as reached by the value alone.",
-)
 SHOWN, WORST = 10, 10  # rows of a contact sheet
 
 
@@ -50,6 +36,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--weights", required=True, help="name of shipped weights, such as tiny, or a folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for the reports and contact sheets")
+    parser.add_argument("--protocol", choices=list(COUNTS), help="one protocol on its published list, by bins of yaw")
+    parser.add_argument("--list", type=Path, help="a list of one's own, like data/protocols, for --protocol")
     parser.add_argument("--pairs", type=int, default=200, help="self-ID pairs")
     parser.add_argument("--cross", type=int, default=100, help="cross-ID pairs")
     parser.add_argument("--wide", type=int, default=60, help=f"self-ID pairs of more than {WIDE:.0f} degrees of yaw")
@@ -86,21 +74,13 @@ def quality(
     return found, rows
 
 
-def settings_of(renderer: FlowRenderer, options: argparse.Namespace) -> dict[str, Any]:
+def all_settings(renderer: FlowRenderer, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that the numbers depend on."""
-    folder, _ = find_folder(options.weights)
-    digests = {n: hashlib.sha256((folder / f"{n}.safetensors").read_bytes()).hexdigest() for n in NETWORKS}
-    work = multiply_adds(renderer.config)
-    return {
-        "weights": options.weights, "sha256": digests, "config": dataclasses.asdict(renderer.config),
-        "parameters": parameters(renderer.config),
-        "multiply-adds in millions": {name: round(count / 1e6, 1) for name, count in work.items()},
+    return settings_of(renderer, options.weights) | {
         "self-ID pairs": options.pairs, "cross-ID pairs": options.cross, "wide pairs": options.wide,
         "edited identities": options.edits, "first seed": FIRST_SEED,
         "lists": f"pair k has seed {FIRST_SEED} + k; wide pairs are the first self-ID pairs beyond {WIDE:.0f} degrees",
-        "blurs tried, px": SIGMAS, "edits": {name: dict(edit.values) for name, edit in EDITS.items()},
-        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "interval": "95 %, percentiles"},
-        "torch": torch.__version__, "threads": 1,
+        "edits": {name: dict(edit.values) for name, edit in EDITS.items()},
     }  # fmt: skip
 
 
@@ -112,6 +92,10 @@ def run(options: argparse.Namespace) -> int:
         ValueError: nothing to measure, or weights that do not fit their configuration.
         OSError: no such weights, or ``out`` cannot be written.
     """
+    if options.protocol:
+        return run_protocol(options)
+    if options.list:
+        raise ValueError("list: expected --protocol beside it, which says how its pairs are meant")
     for name in ("pairs", "cross", "wide", "edits"):
         check_integer(getattr(options, name), name, 1)
     if options.long and options.long <= SETTLED:
@@ -120,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     size = renderer.config.size
     torch.manual_seed(0)
     method, untrained = renderer_method(renderer), renderer_method(FlowRenderer(renderer.config).eval())
-    settings = settings_of(renderer, options)
+    settings = all_settings(renderer, options)
     options.out.mkdir(parents=True, exist_ok=True)
     lists = pair_lists(options.pairs, options.cross, options.wide, size)
     found, rows = quality(method, untrained, lists, options.edits, size)

@@ -143,13 +143,15 @@ class TrainingConfig:
         return dict(zip(EXTENSIONS, values, strict=True))
 
     def replace(self, **changes: Any) -> TrainingConfig:
-        """A copy with some fields changed.
+        """A copy with some fields changed; ``lambda_pw`` and the others of Eq. 9 may be named as if they were fields.
 
         Raises:
             ValueError: there is no such field (the nearest is suggested), or its value is not allowed.
         """
+        weights = {name: changes.pop(name) for name in list(changes) if hasattr(self.lambdas, name)}
         check_fields(self, changes)
-        return dataclasses.replace(self, **changes)
+        plain = dataclasses.replace(self, **changes)
+        return dataclasses.replace(plain, lambdas=dataclasses.replace(plain.lambdas, **weights)) if weights else plain
 
     def to_json(self) -> str:
         """The configuration as JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...config import Recipe, RendererConfig, preset
@@ -46,9 +46,7 @@ class Leg:
         if self.quick:
             extended = training(size, "extended", phase)
             plain = plain.replace(**{name: getattr(extended, name) for name in OPTIMISER})
-        changes = dict(self.training)
-        lambdas = {name: changes.pop(name) for name in list(changes) if name.startswith("lambda_")}
-        return plain.replace(steps=steps, seed=seed, lambdas=replace(plain.lambdas, **lambdas), **changes)
+        return plain.replace(steps=steps, seed=seed, **self.training)
 
 
 def _alone(name: str, renderer: Mapping[str, Any], **changes: Any) -> Leg:

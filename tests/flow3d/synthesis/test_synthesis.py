@@ -62,6 +62,7 @@ def refined(recipe: str, **outputs: float):
     count = 5 if recipe == "extended" else 3
     head = torch.nn.Conv2d(config.unet[0], count, 3, padding=1)
     head.load_state_dict({"weight": torch.zeros_like(head.weight), "bias": channels[:count]})
+    assert model.network is not None
     model.network.head = head
     image = torch.full((1, 3, 32, 32), 0.5)
     pixels = torch.full((1, 3, 32, 32), -0.2) if recipe == "extended" else None
