@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase-1", type=int, default=Budget.phase_1, help="steps of phase 1, of every leg")
     parser.add_argument("--phase-2", type=int, default=Budget.phase_2, help="steps of phase 2")
     parser.add_argument("--pairs", type=int, default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
+    parser.add_argument("--wide", type=int, default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
     parser.add_argument("--identities", type=int, default=Budget.identities, help="whose coefficients are edited")
     parser.add_argument("--regressor", default="regressor", help="whose errors the observed windows carry")
 
@@ -39,17 +40,17 @@ def run(options: argparse.Namespace) -> int:
         ValueError: an unknown leg, a number below 1, or ``out`` holds legs of another budget.
         OSError: no such data or weights.
     """
-    budget = Budget(options.preset, options.phase_1, options.phase_2, options.pairs, options.identities)
+    budget = Budget(options.preset, options.phase_1, options.phase_2, options.pairs, options.wide, options.identities)
     data = FrameCache(options.data)
     bank = ErrorBank.of(CoefficientRegressor.from_pretrained(options.regressor))
-    lists = pair_lists(budget.pairs, budget.pairs, 1, data.size)
+    lists = pair_lists(budget.pairs, budget.pairs, budget.wide, data.size)
     try:
         found = run_legs(options.legs, options.seeds, budget, data, lists, bank, options.out)
     except KeyboardInterrupt:
         return 130
     command = (
         f"python -m flow3d ablate --preset {budget.preset} --phase-1 {budget.phase_1} --phase-2 {budget.phase_2} "
-        f"--pairs {budget.pairs}"
+        f"--pairs {budget.pairs} --wide {budget.wide}"
     )
     table = ablation_report(found, command)
     write_whole(options.out / "ablations.json", (json.dumps(found, indent=1) + "\n").encode())

@@ -12,6 +12,7 @@ from .legs import LEGS
 SHOWN = {  # number: whether more is better
     "self: PSNR over copy, dB": True, "cross: PSNR over copy, dB": True, "cross: eyes and mouth over copy, dB": True,
     "self: flow error, % of zero flow": False, "cross: flow error, % of zero flow": False, "cross: sharpness": True,
+    "wide: flow error, % of zero flow": False,
     "cross: background leak, /255": False, "jaw: gain": True, "blink: gain": True, "smile: gain": True,
 }  # fmt: skip
 READING = (

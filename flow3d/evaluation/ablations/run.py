@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,12 @@ class Budget:
     phase_1: int = 600
     phase_2: int = 300
     pairs: int = 60
+    wide: int = 30
     identities: int = 12
 
     def __post_init__(self) -> None:
-        for name in ("phase_1", "phase_2", "pairs", "identities"):
-            check_integer(getattr(self, name), name, 1)
+        for field in fields(self)[1:]:
+            check_integer(getattr(self, field.name), field.name, 1)
 
 
 def run_leg(
@@ -91,10 +92,10 @@ def observed_method(method: Method, bank: ErrorBank, one_frame: bool) -> Method:
 
 
 def measure_leg(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> Numbers:
-    """The numbers of one trained leg; every pair of ``lists``, "self" and "cross", counts once."""
+    """The numbers of one trained leg on the lists "self", "cross" and "wide" of :func:`pair_lists`, and on edits."""
     found: Numbers = {}
     size = next(iter(lists["self"].values())).source.shape[-1]
-    for name in ("self", "cross"):
+    for name in ("self", "cross", "wide"):
         rows = list(measure(method, lists[name]).values())
         found[f"{name}: PSNR over copy, dB"] = gain(rows, "psnr output", "psnr copy").value
         found[f"{name}: eyes and mouth over copy, dB"] = gain(rows, "features output", "features copy").value

@@ -14,7 +14,7 @@ from flow3d.evaluation.ablations.run import EDITED, file_of
 from flow3d.evaluation.protocols import pair_lists
 from flow3d.renderer import FlowRenderer
 
-SMALL = Budget("micro", 1, 1, 1, 1)
+SMALL = Budget("micro", 1, 1, 1, 1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_legs_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
     assert run_legs(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append) == first
     assert len(said) == 1
     with pytest.raises(ValueError, match="out: expected legs of"):
-        run_legs(["extended"], [0], Budget("micro", 2, 1, 1, 1), frames, lists, bank, tmp_path)
+        run_legs(["extended"], [0], Budget("micro", 2, 1, 1, 1, 1), frames, lists, bank, tmp_path)
     for names, seeds, message in ((["nothing"], [0], "legs: expected some of"), (["strict"], [], "seeds: expected")):
         with pytest.raises(ValueError, match=message):
             run_legs(names, seeds, SMALL, frames, lists, bank, tmp_path)
