@@ -60,6 +60,8 @@ class RendererConfig:
         adain_in: where the TransUNet is modulated: "decoder" (6.1), "encoder" (3.3) or "both".
         refiner_alpha: the refiner predicts a matte beside the colours (the paper runs a matting network on them).
         hole_mask: the inpainter is told where the hole is (3.4 gives it the image alone).
+        hole_fill: the inpainter starts from a smooth fill of the hole instead of from black: its normalisation forgets
+            what colour the wall has, and without the fill a violet one grew a green hole (absent).
         paste_known_background: background that the source shows is kept as it is (absent from the paper).
         paste_person: the projected person is kept as well, so that the inpainter paints nothing but the hole; without
             it the person is painted a second time, and blurred (absent).
@@ -94,6 +96,7 @@ class RendererConfig:
     adain_in: Literal["decoder", "encoder", "both"] = "decoder"
     refiner_alpha: bool = False
     hole_mask: bool = False
+    hole_fill: bool = False
     paste_known_background: bool = False
     paste_person: bool = False
     source_coefficients: bool = False
@@ -124,6 +127,8 @@ class RendererConfig:
         for name in ("separate", "refine"):
             if self.refiner_alpha and not getattr(self, name):
                 raise ValueError(f"refiner_alpha: expected False where {name} is, got True")
+        if self.hole_fill and not self.hole_mask:
+            raise ValueError("hole_mask: expected True where hole_fill is, got False")
         if self.size >> (len(self.unet) - 1) < 2:
             raise ValueError(f"unet: expected at least 2 px at the last level, got {len(self.unet)} levels")
 
@@ -175,8 +180,8 @@ _SIZES: dict[str, dict[str, Any]] = {
     ),
 }  # fmt: skip
 _EXTENDED = dict(
-    adain_style="channel", refiner_alpha=True, hole_mask=True, paste_known_background=True, paste_person=True,
-    source_coefficients=True, rgb_warp=True, residual_flow=True, refine_residual=True,
+    adain_style="channel", refiner_alpha=True, hole_mask=True, hole_fill=True, paste_known_background=True,
+    paste_person=True, source_coefficients=True, rgb_warp=True, residual_flow=True, refine_residual=True,
 )  # fmt: skip
 PRESETS = tuple(_SIZES)
 

@@ -66,7 +66,9 @@ def renderer_method(renderer: FlowRenderer) -> Method:
         layers |= {name: (made[key], moved) for name, key in WARPS.items() if key in made}
         unpasted = None
         if renderer.config.paste_known_background:
-            unpasted = renderer.inpainter(made["composite"], made["hole"], z)
+            unpasted = renderer.inpainter(
+                made["composite"], made["hole"], z, (1 - ready.alpha) * (1 - matte), paste=False
+            )
         return Reenacted(made["output"], matte, pixel_flow, layers, unpasted)
 
     return method

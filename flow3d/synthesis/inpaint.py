@@ -3,9 +3,11 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..config import RendererConfig
 from .projection import FILL
+from .refine import NEARLY_ONE
 from .transunet import inpainter
 
 
@@ -22,6 +24,7 @@ class Inpainter(nn.Module):
         hole: Float[Tensor, "B 1 S S"],
         z: Float[Tensor, "B Z"],
         known: Float[Tensor, "B 1 S S"] | None = None,
+        paste: bool = True,
     ) -> Float[Tensor, "B 3 S S"]:
         """Return the picture in [-1, 1].
 
@@ -30,12 +33,36 @@ class Inpainter(nn.Module):
             hole: 1 where background must be invented.
             z: the driving motion.
             known: 1 where the source shows the background; pasted back if the model has ``paste_known_background``.
-                Without it the network's own picture is returned, whatever the model pastes.
+                Without it the network's own picture is returned, whatever the model pastes, and a model with
+                ``hole_fill`` takes all that is no hole for background.
+            paste: False returns the network's own picture, though ``known`` is given.
         """
-        seen = torch.cat([composite, hole], 1) if self.config.hole_mask else composite
-        picture = torch.tanh(self.network(seen, z))
-        if known is not None and self.config.paste_person:
-            return composite + hole * (picture - FILL)  # the composite holds FILL where, and as far as, the hole is
-        if known is None or not self.config.paste_known_background:
+        picture = self._paint(composite, hole, z, 1 - hole if known is None else known)
+        if known is None or not paste or not self.config.paste_known_background:
             return picture
+        if self.config.paste_person:
+            return composite + hole * (picture - FILL)  # the composite holds FILL where, and as far as, the hole is
         return known * composite + (1 - known) * picture
+
+    def _paint(self, composite: Tensor, hole: Tensor, z: Tensor, known: Tensor) -> Float[Tensor, "B 3 S S"]:
+        """The network's own picture, from nothing or from the hole's smooth fill."""
+        if not self.config.hole_fill:
+            seen = torch.cat([composite, hole], 1) if self.config.hole_mask else composite
+            return torch.tanh(self.network(seen, z))
+        filled = composite + hole * (spread(composite, known) - FILL)
+        change = self.network(torch.cat([filled, hole], 1), z)
+        return torch.tanh(torch.atanh(filled.clamp(-1, 1) * NEARLY_ONE) + 2 * change)
+
+
+def spread(image: Float[Tensor, "B C S S"], known: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B C S S"]:
+    """Fill what is not ``known`` smoothly from around it: averages of the known part, from the coarsest to the finest.
+
+    Pull and push over powers of two (Gortler et al., The Lumigraph, 1996, section 3.4). Where nothing is known at all,
+    the answer is 0.
+    """
+    if image.shape[-1] <= 1:
+        return image * known / known.clamp_min(1e-6)
+    share = functional.avg_pool2d(known, 2)
+    mean = functional.avg_pool2d(image * known, 2) / share.clamp_min(1e-6)
+    around = functional.interpolate(spread(mean, share.clamp(max=1)), scale_factor=2.0, mode="bilinear")
+    return known * image + (1 - known) * around

@@ -83,6 +83,7 @@ LEGS: dict[str, Leg] = {
         _alone("residual flow", {"rgb_warp": True, "residual_flow": True}, **_PIXELS),
         _alone("matte of its own", {"refiner_alpha": True}, alpha_loss=0.6),
         _alone("pasted background", {"hole_mask": True, "paste_known_background": True, "paste_person": True}),
+        _alone("filled hole", {"hole_mask": True, "hole_fill": True}),
         _alone("hard pairs", {}, hard_pairs=0.7),
         _alone("region weights", {}, region_weights=(16.0, 12.0)),
     )

@@ -5,7 +5,8 @@ import torch
 
 from flow3d.config import preset
 from flow3d.datasets import make_pair
-from flow3d.synthesis import Refiner, TransUNet, cut_out, hole_of, project
+from flow3d.synthesis import Inpainter, Refiner, TransUNet, cut_out, hole_of, project
+from flow3d.synthesis.inpaint import spread
 from flow3d.warping import Warped
 
 PAIR = make_pair(44, size=32)
@@ -86,3 +87,36 @@ def test_a_strict_refiner_paints_anew_and_has_no_matte():
     assert made.painted is None
     expected = torch.tanh(torch.tensor([0.5, 0.0, 0.0]))
     torch.testing.assert_close(made.foreground[0, :, 5, 5], expected)
+
+
+def test_a_hole_is_spread_from_what_is_known_around_it():
+    known = torch.ones(1, 1, 16, 16)
+    known[..., 4:12, 4:12] = 0
+    left = torch.full((1, 3, 16, 16), 0.6)
+    left[..., 8:] = -0.2
+    filled = spread(torch.where(known > 0, left, torch.full_like(left, 9.0)), known)
+    assert torch.equal(filled * known, left * known)  # what is known stays, and what the hole held counts nowhere
+    assert filled.amin() >= -0.2 - 1e-6
+    assert filled.amax() <= 0.6 + 1e-6
+    inside = filled[0, 0, 4:12, 4:12]
+    assert (inside[:, 0] > inside[:, -1]).all()  # lighter towards the lighter side
+    plain = torch.full((1, 3, 16, 16), 0.3)
+    torch.testing.assert_close(spread(plain, known), plain)
+    assert torch.equal(spread(plain, torch.zeros_like(known)), torch.zeros_like(plain))
+
+
+def test_an_untrained_inpainter_hands_on_the_fill():
+    config = preset("micro", "extended")
+    torch.manual_seed(0)
+    model, z = Inpainter(config), torch.zeros(1, config.motion)
+    model.network.head.load_state_dict(
+        {name: torch.zeros_like(w) for name, w in model.network.head.state_dict().items()}
+    )
+    wall = torch.full((1, 3, 32, 32), 0.4)
+    hole = torch.zeros(1, 1, 32, 32)
+    hole[..., 10:20, 10:20] = 1
+    blank = wall + hole * (-1 - wall)
+    torch.testing.assert_close(model(blank, hole, z, 1 - hole), wall, atol=0.01, rtol=0)  # 2 % of 0.4, see NEARLY_ONE
+    torch.testing.assert_close(model(blank, hole, z, 1 - hole, paste=False), 0.98 * wall)
+    empty = Inpainter(config.replace(hole_fill=False))(blank, hole, z, 1 - hole)
+    assert (empty - wall)[..., 12:18, 12:18].abs().mean() > 0.1  # without the fill its start has another colour
