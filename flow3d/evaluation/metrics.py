@@ -40,6 +40,26 @@ def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tenso
     return float(10 * torch.log10(4.0 / error))
 
 
+def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
+    """Structural similarity of whole frames (Wang et al., 2004), by scikit-image; the mean over pixels and channels.
+
+    A Gaussian window of 11 x 11, sigma 1.5, K of .01 and .03, the range 2 of images in [-1, 1]; scikit-image's own
+    default is another window. The five outermost pixels are no windows' middle and are left out.
+
+    Raises:
+        ValueError: two different shapes, or frames smaller than the window.
+    """
+    from skimage.metrics import structural_similarity
+
+    if a.shape != b.shape or a.ndim != 3 or min(a.shape[1:]) < 11:
+        raise ValueError(f"b: expected two frames of one shape from 11 px, got {tuple(a.shape)}, {tuple(b.shape)}")
+    found = structural_similarity(
+        a.double().numpy(), b.double().numpy(), channel_axis=0, data_range=2.0,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    return float(found)
+
+
 def blur(image: Float[Tensor, "C H W"], sigma: float) -> Float[Tensor, "C H W"]:
     """Gaussian blur, ``sigma`` in pixels, cut off at four sigma; the frame's edge is repeated.
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from skimage.metrics import peak_signal_noise_ratio
 
 from flow3d.datasets import make_pair
 from flow3d.evaluation.metrics import (
@@ -14,6 +15,7 @@ from flow3d.evaluation.metrics import (
     gradient,
     psnr,
     response,
+    ssim,
     warp_image,
 )
 from tolerances import EVALUATION, MORPHABLE
@@ -65,6 +67,44 @@ def test_psnr_is_symmetric_and_has_a_ceiling():
     a, b = ramp(3, 6, 8), ramp(3, 6, 8).flip(2)
     assert psnr(a, b, EVERYWHERE) == psnr(b, a, EVERYWHERE)
     assert psnr(a, a, EVERYWHERE) == pytest.approx(10 * math.log10(4e10), abs=1e-4)
+
+
+def test_psnr_agrees_with_scikit_image():
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 3, 16, 16) * 2 - 1
+    expected = peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=2)
+    everywhere = torch.ones(16, 16, dtype=torch.bool)
+    assert psnr(a, b, everywhere) == pytest.approx(expected, abs=EVALUATION["scikit-image"][0])
+
+
+def test_ssim_of_one_window_by_hand():
+    torch.manual_seed(0)
+    a, b = (torch.rand(2, 3, 11, 11, dtype=torch.float64) * 2 - 1).float()  # one window fits, in the middle
+    line = torch.exp(-0.5 * (torch.arange(-5.0, 6.0, dtype=torch.float64) / 1.5) ** 2)
+    weight = torch.outer(line, line) / line.sum() ** 2
+    values = []
+    for x, y in zip(a.double(), b.double(), strict=True):
+        mean_x, mean_y = (weight * x).sum(), (weight * y).sum()
+        var_x, var_y = ((weight * v * v).sum() - m * m for v, m in ((x, mean_x), (y, mean_y)))
+        both = (weight * x * y).sum() - mean_x * mean_y
+        first, second = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+        light = (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first)
+        values.append(float(light * (2 * both + second) / (var_x + var_y + second)))
+    limit = EVALUATION["scikit-image"][0]
+    assert ssim(a, b) == pytest.approx(sum(values) / 3, abs=limit)
+    assert ssim(a, b) == ssim(b, a)
+    assert ssim(a, a) == pytest.approx(1, abs=limit)
+    with pytest.raises(ValueError, match="b: expected two frames of one shape from 11 px"):
+        ssim(a[:, :10], b[:, :10])
+
+
+def test_a_mismatched_answer_scores_lower():
+    pairs = [make_pair(seed, size=32) for seed in (44, 45)]
+    everywhere = torch.ones(32, 32, dtype=torch.bool)
+    right, wrong = pairs[0].target, pairs[1].target
+    soft = blur(right, 0.7)
+    assert psnr(soft, right, everywhere) > psnr(soft, wrong, everywhere) + 3
+    assert ssim(soft, right) > ssim(soft, wrong) + 0.3
 
 
 def test_a_blur_spreads_a_point_as_a_gaussian_and_keeps_what_is_even():
