@@ -1,0 +1,116 @@
+"""Networks that a user brings as a file: ArcFace for identities, Inception for FID. Nothing of them is shipped."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .motion_scores import LANDMARKS
+
+SIDE = 112  # pixels of a face as ArcFace was trained on it, and where its five points lie there
+TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+INCEPTION = 2048
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """The sha256 of a file.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+    """
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def five_points(points: Float[Tensor, "N L 2"]) -> Float[Tensor, "N 5 2"]:
+    """Both eyes' middles, the nose's tip and the mouth's corners, of the landmarks of motion_scores.py."""
+    at = {name: points[:, k] for k, name in enumerate(LANDMARKS)}
+    eyes = [(at[f"eye_inner_{side}"] + at[f"eye_outer_{side}"]) / 2 for side in ("left", "right")]
+    return torch.stack([*eyes, at["nose_tip"], at["mouth_corner_left"], at["mouth_corner_right"]], 1)
+
+
+def align(image: Float[Tensor, "3 S S"], points: Float[Tensor, "5 2"]) -> Float[Tensor, "3 112 112"]:
+    """Move a face by the least-squares similarity that takes its five points to ArcFace's template.
+
+    Args:
+        image: in [-1, 1].
+        points: in pixels of a 256 px frame.
+    """
+    scale = image.shape[-1] / 256
+    x, y = (points.double() * scale + (scale - 1) / 2).numpy().T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    rows = np.concatenate([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)])
+    a, b, right, down = np.linalg.lstsq(rows, np.array(TEMPLATE).T.ravel(), rcond=None)[0]
+    matrix = np.array([[a, -b, right], [b, a, down]])
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    moved = cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(moved).permute(2, 0, 1)
+
+
+class ArcFace:
+    """An ArcFace network from an ONNX file, run by cv2.dnn: RGB in [-1, 1], 112 px, becomes F numbers.
+
+    Raises:
+        OSError: the file is missing.
+        ValueError: cv2.dnn cannot read it, or it does not turn a face into one vector.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.sha256 = digest(path)
+        try:
+            self.network: Any = cv2.dnn.readNetFromONNX(os.fspath(path))
+            found = self._run(torch.zeros(1, 3, SIDE, SIDE))
+        except cv2.error as error:
+            raise ValueError(f"arcface: cv2.dnn cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
+        if found.ndim != 2 or len(found) != 1 or found.shape[1] < 2:
+            raise ValueError(f"arcface: expected one vector of a face, got {tuple(found.shape)}")
+
+    def _run(self, faces: Tensor) -> Tensor:
+        self.network.setInput(np.ascontiguousarray(faces.numpy(), np.float32))
+        return torch.from_numpy(np.array(self.network.forward()))
+
+    def embed(self, frames: Float[Tensor, "N 3 S S"], points: Float[Tensor, "N L 2"]) -> Float[Tensor, "N F"]:
+        """Embeddings of frames whose landmarks are known; one by one, since files differ in the batches they take."""
+        pairs = zip(frames, five_points(points), strict=True)
+        return torch.cat([self._run(align(frame, five)[None]) for frame, five in pairs])
+
+
+class Inception:
+    """An Inception network from a TorchScript file, for FID: it takes uint8 RGB (N,3,H,W) and resizes them itself.
+
+    One that knows ``return_features``, as the file ``inception-2015-12-05.pt`` does, is called with it.
+
+    Raises:
+        OSError: the file is missing.
+        ValueError: it is no TorchScript, or does not give 2,048 features.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.sha256 = digest(path)
+        try:
+            self.network: Any = torch.jit.load(os.fspath(path), map_location="cpu").eval()
+            self.options = {"return_features": True}
+            if "return_features" not in {argument.name for argument in self.network.forward.schema.arguments}:
+                self.options = {}
+            found = self.embed(torch.zeros(1, 3, 64, 64))
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"inception: cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
+        if tuple(found.shape) != (1, INCEPTION):
+            raise ValueError(f"inception: expected {INCEPTION} features a picture, got {tuple(found.shape)}")
+
+    @torch.no_grad()
+    def embed(self, frames: Float[Tensor, "N 3 S S"], batch: int = 16) -> Float[Tensor, "N F"]:
+        """The features of frames in [-1, 1]."""
+        pixels = ((frames + 1) * 127.5).round().clamp(0, 255).byte()
+        return torch.cat([self.network(chunk, **self.options).float() for chunk in pixels.split(batch)])
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
