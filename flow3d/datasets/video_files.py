@@ -41,14 +41,17 @@ def read_video(path: str | os.PathLike[str], size: Whole, most: Whole | None = N
 
     Raises:
         FileNotFoundError: neither a file nor a folder.
-        ValueError: not to be decoded, or fewer than two frames.
+        ValueError: not to be decoded, images of different sizes, or fewer than two frames.
     """
     size = check_integer(size, "size", 16)
     most = None if most is None else check_integer(most, "most", 2)
     source, shown = Path(path), os.fspath(path)
     if source.is_dir():
         files = sorted(file for file in source.iterdir() if file.suffix.lower() in IMAGES)[:most]
-        frames = [_square(to_uint8(read_image(file)), size) for file in files]
+        images = [to_uint8(read_image(file)) for file in files]
+        if len(sizes := {f"{image.shape[1]} x {image.shape[0]}" for image in images}) > 1:
+            raise ValueError(f"path: expected images of one size, got {', '.join(sorted(sizes))} in {shown!r}")
+        frames = [_square(image, size) for image in images]
     elif source.is_file():
         frames = _decode(source, size, most)
     else:

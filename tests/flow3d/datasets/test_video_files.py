@@ -54,6 +54,13 @@ def test_what_cannot_be_used_is_named_with_its_reason(folder):
     assert "wall" in read_videos(folder, 64, face_check=False).clips
 
 
+def test_images_of_different_sizes_are_no_clip(tmp_path):
+    for k, size in enumerate((32, 48)):
+        write_image(tmp_path / f"{k}.png", torch.zeros(3, size, size))
+    with pytest.raises(ValueError, match="path: expected images of one size, got 32 x 32, 48 x 48"):
+        read_video(tmp_path, 32)
+
+
 def test_a_face_is_found_in_a_photograph_and_not_where_there_is_none():
     portrait = astronaut()[0][None]
     assert has_face(portrait[:, :, :256, 96:352])
