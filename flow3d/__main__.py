@@ -15,6 +15,7 @@ from .config import PRESETS
 from .datasets.cache import FrameCache, build_cache
 from .evaluation import evaluate
 from .evaluation.ablations import command as ablations
+from .evaluation.rivals import command as rivals
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     cache.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     evaluate.add_options(commands.add_parser("evaluate", help="measure a renderer against true answers"))
     ablations.add_options(commands.add_parser("ablate", help="train and measure the paper's ablations, leg by leg"))
+    rivals.add_options(commands.add_parser("rivals", help="train and measure earlier methods beside ours"))
     train = commands.add_parser("train", help="train one of the two phases; several processes through torchrun")
     train.add_argument("--preset", choices=PRESETS, default="tiny")
     train.add_argument("--recipe", choices=("strict", "extended"), default="strict")
@@ -87,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "regress": _regress,
             "evaluate": evaluate.run,
             "ablate": ablations.run,
+            "rivals": rivals.run,
         }
         return doers[options.command](options)
     except FloatingPointError as error:

@@ -1,0 +1,148 @@
+"""What every rival is: a network that is asked for a frame, finds a motion, and paints with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...config import preset
+from ...datasets.cache import Batch
+from ...synthesis.refine import NEARLY_ONE
+from ...warping import MappingNetwork, warp_pixels
+
+Scalar = Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Sizes of a rival at one preset.
+
+    Attributes:
+        preset: whose size of the image, and whose length of the motion vector, it takes.
+        motion: channels of the levels of the network that finds the motion.
+        paint: channels of the network that paints.
+        points: keypoints, where the method has them.
+        residual: what is painted is added to the source's warped pixels, where the method has a flow.
+    """
+
+    preset: str
+    motion: tuple[int, ...]
+    paint: tuple[int, ...]
+    points: int = 10
+    residual: bool = True
+
+    @property
+    def size(self) -> int:
+        """Side of the image in pixels."""
+        return preset(self.preset).size
+
+    @property
+    def z(self) -> int:
+        """Length of the motion vector."""
+        return preset(self.preset).motion
+
+    @property
+    def hidden(self) -> int:
+        """Width of the layer between motion vector and scale and bias."""
+        return preset(self.preset).adain_hidden
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """B sources and what drives them: windows or pictures, and no rival looks at both."""
+
+    source: Float[Tensor, "B 3 S S"]
+    source_window: Float[Tensor, "B 73 27"]
+    driving: Float[Tensor, "B 3 S S"]
+    driving_window: Float[Tensor, "B 73 27"]
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What a rival found before it paints.
+
+    Attributes:
+        flow: (dx, dy) backward in pixels, from the frame to the source; None where the method has no such flow.
+        warped: the source's pixels moved by the flow, where the method's paper trains them too.
+        parts: whatever its own painting and its own losses need.
+    """
+
+    flow: Float[Tensor, "B 2 S S"] | None
+    warped: Float[Tensor, "B 3 S S"] | None = None
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Rival(nn.Module):
+    """A method to compare with. None of them separates person and background: all paint the whole frame.
+
+    Attributes:
+        paper: who described it.
+        driven_by: the 3DMM coefficients, or the driving picture itself.
+        has_flow: whether it has a flow from frame to source, which is then taught on the exact one first.
+        style: weight of the style loss, for papers that have one.
+        widths: its sizes at the presets it knows.
+    """
+
+    paper: ClassVar[str]
+    driven_by: ClassVar[Literal["coefficients", "picture"]]
+    has_flow: ClassVar[bool] = True
+    style: ClassVar[float] = 0.0
+    widths: ClassVar[dict[str, Widths]]
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.size, self.residual = widths.size, widths.residual
+
+    def motion(self, asked: Asked) -> Motion:
+        """Find the motion."""
+        raise NotImplementedError
+
+    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+        """Paint the frame, in [-1, 1]."""
+        raise NotImplementedError
+
+    def coloured(
+        self, raw: Float[Tensor, "B 3 S S"], asked: Asked, motion: Motion, shown: Float[Tensor, "B 1 S S"] | float = 1.0
+    ) -> Float[Tensor, "B 3 S S"]:
+        """The frame of a painter's raw output, which by our help begins at the source's warped pixels, as far as shown.
+
+        Our own refiner has the same help; no paper has it. Without it a painter spends a small budget on learning to
+        copy, and what is compared is painters rather than motions.
+        """
+        if not self.residual or motion.flow is None:
+            return torch.tanh(2 * raw)
+        pixels = warp_pixels(asked.source, motion.flow) if motion.warped is None else motion.warped
+        return torch.tanh(torch.atanh(NEARLY_ONE * pixels) * shown + 2 * raw)
+
+    def own_losses(self, asked: Asked, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
+        """Terms, weighted, that only this method's paper has."""
+        return {}
+
+    def forward(self, asked: Asked) -> tuple[Float[Tensor, "B 3 S S"], Motion]:
+        """The frame, and the motion it was painted with."""
+        motion = self.motion(asked)
+        return self.paint(asked, motion), motion
+
+    def standardise(self, coefficients: Float[Tensor, "N 73"]) -> None:
+        """Tell every mapping network the spread of the training coefficients."""
+        for module in self.modules():
+            if isinstance(module, MappingNetwork):
+                module.standardise(coefficients)
+
+
+# true depth of source and driving frame: 0 at the head's centre, -1 near, 1 far and on the background
+Depths = tuple[Float[Tensor, "B 1 S S"], Float[Tensor, "B 1 S S"]]
+
+
+def check_asked(asked: Asked, size: int) -> None:
+    """Raise ValueError unless both pictures have this size and there are as many of each."""
+    for name in ("source", "driving"):
+        picture = getattr(asked, name)
+        if tuple(picture.shape[1:]) != (3, size, size) or len(picture) != len(asked.source_window):
+            raise ValueError(f"{name}: expected {len(asked.source_window)} x 3 x {size} x {size}, got {picture.shape}")
+    if not all(bool(torch.isfinite(getattr(asked, n)).all()) for n in ("source_window", "driving_window")):
+        raise ValueError("windows: expected finite numbers, got NaN or infinity")

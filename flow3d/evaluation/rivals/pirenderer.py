@@ -1,0 +1,57 @@
+"""PIRenderer: a 2D flow modulated by a window of 3DMM coefficients, a coarse warp, and a network that edits it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from ...warping import MappingNetwork, MotionCode, warp_pixels
+from ...warping.adain import start_at_zero
+from .base import Asked, Motion, Rival, Widths
+from .blocks import in_pixels, unet
+
+
+class PIRenderer(Rival):
+    """Mapping network, warping network with AdaIN everywhere, editing network with AdaIN on its way up.
+
+    The flow is 2D and at half the image's size. The source's coefficients are our help, as our own renderer has it;
+    the paper's warping network knows the target's alone.
+
+    Paper: Ren, Li, Chen, Li and Liu, "PIRenderer: Controllable Portrait Image Generation via Semantic Neural
+    Rendering", ICCV 2021.
+    """
+
+    paper = "Ren et al., ICCV 2021"
+    driven_by = "coefficients"
+    style = 60.0
+    widths: ClassVar = {
+        "micro": Widths("micro", motion=(20, 32, 32), paint=(12, 24, 32)),
+        "tiny": Widths("tiny", motion=(64, 112, 144), paint=(32, 64, 96, 128)),
+    }
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__(widths)
+        self.mapping, self.code = MappingNetwork(widths.z), MotionCode(widths.z)
+        self.warping = unet(12, 2, widths.motion, widths, "both")
+        self.editing = unet(6, 3, widths.paint, widths, "decoder")
+        for network in (self.warping, self.editing):
+            start_at_zero(network.head)
+
+    def motion(self, asked: Asked) -> Motion:
+        """The flow, and the source warped by it."""
+        z = self.mapping(asked.driving_window)
+        flow = self.warping(
+            functional.pixel_unshuffle(asked.source, 2), self.code(z, self.mapping(asked.source_window))
+        )
+        flow = in_pixels(flow, self.size)
+        return Motion(flow, warp_pixels(asked.source, flow), {"z": z})
+
+    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+        """Edit the warped picture, the source beside it."""
+        assert motion.warped is not None
+        raw = self.editing(torch.cat([asked.source, motion.warped], 1), motion.parts["z"])
+        return self.coloured(raw, asked, motion)

@@ -1,0 +1,125 @@
+"""One loop for every rival: the pairs, steps and schedule that our own two phases have, flow first."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...datasets.cache import Batch, FrameCache
+from ...datasets.pairs import BLOCK
+from ...morphable import Camera
+from ...training.config import TrainingConfig, training
+from ...training.losses import check_finite
+from ...training.perceptual import Perceptual, perceptual, region_distance
+from ...training.steps import HIDDEN, region_weight
+from ..ablations.run import Budget
+from .base import Asked, Depths, Rival, Scalar
+
+PAINTED, PLAIN, WARPED = 2.0, 1.0, 1.0  # weights: perceptual and L1 distance of the frame; of the warped source
+
+Watch = Callable[[int, dict[str, float]], None]
+
+
+def train(
+    network: Rival, data: FrameCache, budget: Budget, seed: int, watch: Watch | None = None
+) -> tuple[Rival, float]:
+    """Train on the pairs that our own renderer draws with this seed; return averaged weights, and seconds.
+
+    Learning rate, clipping, averaging, weights of regions and of the exact flow are those of the extended recipe, phase
+    by phase. Where the method has a flow, the first three quarters of phase 1 train it on the exact one, and the
+    painter on every fourth step, as our own warm-up does with its decoder.
+
+    Raises:
+        ValueError: data of another size, or of seeds that do not train.
+        FloatingPointError: a loss is not finite.
+    """
+    if data.size != (wanted := network.size):
+        raise ValueError(f"data: expected {wanted} px for preset {budget.preset}, got {data.size}")
+    if data.seed >= BLOCK:
+        raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
+    judge, begun = perceptual("pyramid"), time.monotonic()
+    network.standardise(data.coefficients.flatten(0, 1))
+    network.train()
+    done = 0
+    for phase, steps in ((1, budget.phase_1), (2, budget.phase_2)):
+        config = training(budget.preset, "extended", phase).replace(steps=steps, seed=seed)
+        averaged = copy.deepcopy(network)
+        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        for step in range(steps):
+            for group in optimiser.param_groups:
+                group["lr"] = config.rate(step)
+            terms = losses(network, *drawn(data, config, step), config, step, judge)
+            check_finite(terms)
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(terms.values())).sum().backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, error_if_nonfinite=True)
+            optimiser.step()
+            _average(averaged, network, min(config.ema, (step + 1) / (step + 11)))
+            done += 1
+            if watch is not None:
+                watch(done, {name: float(value.detach()) for name, value in terms.items()})
+        network.load_state_dict(averaged.state_dict())  # as our second phase begins
+    return network.eval(), time.monotonic() - begun
+
+
+def drawn(data: FrameCache, config: TrainingConfig, step: int) -> tuple[Batch, Depths]:
+    """The batch of a step, the same as our own renderer's, and both frames' true depth."""
+    rng = np.random.default_rng([config.seed, step, 0])
+    who, first, second = data.draw(rng, config.batch // 2, config.hard_pairs, config.cross_pairs)
+    one, other = (depth_of(data, who, frame) for frame in (first, second))
+    return data.batch(who, first, second), (torch.cat([one, other]), torch.cat([other, one]))
+
+
+def depth_of(data: FrameCache, who: NDArray[np.int64], frame: NDArray[np.int64]) -> Float[Tensor, "B 1 S S"]:
+    """Depth in head half-heights from the head's centre, between -1 and 1; 1 on the background."""
+    rows = [data.arrays["depth"][i, k] for i, k in zip(who.tolist(), frame.tolist(), strict=True)]
+    return (torch.from_numpy(np.stack(rows))[:, None] - Camera().distance).clamp(-1, 1)
+
+
+def losses(
+    network: Rival, batch: Batch, depths: Depths, config: TrainingConfig, step: int, judge: Perceptual
+) -> dict[str, Scalar]:
+    """The weighted terms of a step; a method that is driven by pictures is shown the target itself, as in its paper."""
+    asked = Asked(batch.source, batch.source_window, batch.target, batch.target_window)
+    weight = region_weight(batch, config.region_weights)
+    assert weight is not None
+    motion = network.motion(asked)
+    terms = network.own_losses(asked, motion, batch, depths)
+    if motion.flow is not None:
+        terms["flow"] = config.extensions(step)["flow"] * flow_loss(motion.flow, batch, weight)
+        every = config.sparse_terms
+        if step < config.warmup_steps and step % every != 1 % every:
+            return terms
+    truth = judge.target(batch.target)
+    picture = judge.pyramid(painted := network.paint(asked, motion))
+    terms["painted"] = PAINTED * region_distance(judge, picture, truth, weight)
+    terms["plain"] = PLAIN * (painted - batch.target).abs().mean()
+    if motion.warped is not None:
+        terms["warped"] = WARPED * region_distance(judge, motion.warped, truth, weight)
+    if network.style:
+        terms["style"] = network.style * judge.style(picture, truth)
+    return terms
+
+
+def flow_loss(flow: Float[Tensor, "B 2 S S"], batch: Batch, weight: Float[Tensor, "B 1 S S"]) -> Scalar:
+    """Distance to the exact flow in half frames: the person, hidden points less, and background that both frames show.
+
+    Our own renderer's flow moves the person alone; a rival's moves the background too, which ought to stand still.
+    """
+    person = batch.target_alpha > 0.5
+    where = torch.where(person, HIDDEN + (1 - HIDDEN) * batch.visible, batch.visible) * weight
+    away = (flow - batch.flow[:, :2]) / (flow.shape[-1] / 2)
+    return ((away.square().sum(1, keepdim=True) + 1e-5).sqrt() * where).mean()
+
+
+@torch.no_grad()
+def _average(averaged: Rival, network: Rival, decay: float) -> None:
+    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        mean.lerp_(value, 1 - decay)

@@ -1,0 +1,10 @@
+"""Frames of two persons, for the tests of this folder."""
+
+import pytest
+
+from flow3d.datasets.cache import FrameCache, build_cache
+
+
+@pytest.fixture(scope="session")
+def frames(tmp_path_factory) -> FrameCache:
+    return build_cache(tmp_path_factory.mktemp("rivals") / "frames", 2, 6, 32, seed=5, clips=3)
