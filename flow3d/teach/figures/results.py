@@ -1,0 +1,177 @@
+"""Recorded tables as pictures, a dot for each seed, and what they say of the paper's claims, counted from the seeds."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flow3d import assets
+from flow3d.evaluation.ablations import LEGS
+from flow3d.evaluation.ablations.report import SHOWN, values_of
+from flow3d.teach.figures.style import COLORS, INK, new_figure
+
+Results = Sequence[Mapping[str, Any]]
+MORE_IS_BETTER = {
+    **SHOWN, "wide: flow error, % of zero flow": False, "wide: eyes and mouth over copy, dB": True,
+}  # fmt: skip
+# A leg that lacks one thing: the table in which the paper says that the thing helps.
+PAPER = {
+    "2D flow": "Tab. 2a",
+    "no refiner": "Tab. 2b",
+    "no cyclic loss": "Tab. 2c",
+    "no separation": "Tab. 3a",
+    "observed windows, k = 0": "Tab. 3b",
+}
+ABLATED = (
+    "self: PSNR over copy, dB", "cross: eyes and mouth over copy, dB", "wide: flow error, % of zero flow", "jaw: gain"
+)  # fmt: skip
+RIVALLED = ("cross: flow error, % of zero flow", "wide: flow error, % of zero flow",
+            "cross: eyes and mouth over copy, dB", "wide: eyes and mouth over copy, dB")  # fmt: skip
+SHORT = {
+    "flow error, % of zero flow": "flow error (% of zero)", "eyes and mouth over copy, dB": "eyes, mouth (dB)",
+    "PSNR over copy, dB": "PSNR (dB)",
+}  # fmt: skip
+BETTER, WORSE = COLORS["blue"], COLORS["red"]
+
+
+def recorded(name: str, key: str) -> list[dict[str, Any]]:
+    """The list in ``data/results/NAME.json``, or none where nothing is recorded yet.
+
+    Raises:
+        ValueError: the file is no list of runs, each with ``key``, "seed" and "numbers".
+    """
+    try:
+        path = assets.path(f"results/{name}.json")
+    except FileNotFoundError:
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, list) or not all(
+        isinstance(r, dict) and {key, "seed", "numbers"} <= set(r) for r in found
+    ):
+        raise ValueError(f"name: expected a list of runs with {key!r}, 'seed' and 'numbers' in {path.name!r}")
+    return found
+
+
+def differences(results: Results, leg: str, number: str) -> dict[int, float]:
+    """By seed: a leg's number less that of the leg it is held against; seeds that lack one are left out."""
+    here, there = (values_of(results, name, number) for name in (leg, LEGS[leg].against))
+    return {seed: here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())}
+
+
+def ablation_dots(results: Results, numbers: Sequence[str] = ABLATED) -> Figure:
+    """For every leg, how far each seed is from the leg that it is held against: blue is better, red is worse."""
+    legs = [name for name in LEGS if any(differences(results, name, number) for number in numbers)]
+    if not legs:
+        return _nothing("ablate")
+    with new_figure(1, len(numbers), 9.5, 1.0 + 0.34 * len(legs)) as (figure, axes):
+        for column, (cell, number) in enumerate(zip(axes[0], numbers, strict=True)):
+            sign = 1 if MORE_IS_BETTER[number] else -1
+            for line, name in enumerate(legs):
+                away = np.array(list(differences(results, name, number).values()))
+                _dots(cell, away, line, [BETTER if sign * value > 0 else WORSE for value in away])
+            cell.axvline(0, color=INK, linewidth=0.9)
+            _rows(cell, [_label(name) for name in legs] if not column else None, len(legs))
+            cell.set_title(_short(number), fontsize=9)
+            cell.set_xlabel("better →" if sign > 0 else "← better", fontsize=9)
+    return figure
+
+
+def claims(results: Results, numbers: Sequence[str] = ABLATED) -> list[str]:
+    """One line for each claim of the paper and number: does taking the thing away make it worse, in how many seeds?"""
+    lines = []
+    for leg, table in PAPER.items():
+        for number in numbers:
+            away = np.array(list(differences(results, leg, number).values()))
+            if len(away):
+                worse = away < 0 if MORE_IS_BETTER[number] else away > 0
+                same = int((away == 0).sum())
+                words = verdict(int(worse.sum()), len(away) - int(worse.sum()) - same, len(away))
+                lines.append(f"{table} {leg:24s}{_short(number):30s}{away.mean():+8.2f}  {words}")
+    return lines
+
+
+def verdict(agree: int, against: int, seeds: int) -> str:
+    """In words, how many seeds agree with a claim and how many speak against it."""
+    if seeds < 2:
+        return "one seed shows nothing" if seeds else "not recorded"
+    if agree == seeds:
+        return f"agrees in {seeds} of {seeds} seeds"
+    if against == seeds:
+        return f"speaks against the paper in {seeds} of {seeds} seeds"
+    return f"the seeds disagree ({agree} of {seeds} agree)"
+
+
+def by_method(results: Results, number: str) -> dict[str, list[float]]:
+    """A number of every seed by method, the best mean first; what is not finite is left out."""
+    found: dict[str, list[float]] = {}
+    for run in results:
+        value = run["numbers"].get(number)
+        if value is not None and np.isfinite(value):
+            found.setdefault(run["method"], []).append(float(value))
+    return dict(sorted(found.items(), key=lambda item: np.mean(item[1]), reverse=MORE_IS_BETTER[number]))
+
+
+def rival_dots(results: Results, numbers: Sequence[str] = RIVALLED) -> Figure:
+    """Every method's numbers, a dot for each seed and a bar at the mean; the best of the first number on top."""
+    tables = {number: by_method(results, number) for number in numbers}
+    names = list(dict.fromkeys(name for table in tables.values() for name in table))
+    if not names:
+        return _nothing("rivals")
+    with new_figure(1, len(numbers), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
+        for column, (cell, (number, table)) in enumerate(zip(axes[0], tables.items(), strict=True)):
+            for line, name in enumerate(names):
+                _dots(cell, np.array(table.get(name, [])), line, COLORS["blue"])
+            # What a copy of the source reaches.
+            cell.axvline(100 if "%" in number else 0, color=INK, linewidth=0.9)
+            _rows(cell, names if not column else None, len(names))
+            cell.set_title(_short(number), fontsize=9)
+            cell.set_xlabel("better →" if MORE_IS_BETTER[number] else "← better", fontsize=9)
+    return figure
+
+
+def ranking(results: Results, number: str) -> list[str]:
+    """Line by line from the best: is every seed of a method better than every seed of the next, or do they overlap?"""
+    sign, lines = 1 if MORE_IS_BETTER[number] else -1, []
+    for (name, own), (after, other) in pairwise(by_method(results, number).items()):
+        gap = min(sign * v for v in own) - max(sign * v for v in other)
+        apart = "the seeds overlap"
+        if gap > 0:
+            apart = "in every seed" if min(len(own), len(other)) > 1 else "but one seed shows nothing"
+        lines.append(f"{_short(number)}: {name} {np.mean(own):.1f} before {after} {np.mean(other):.1f}, {apart}")
+    return lines
+
+
+def _dots(cell: Axes, values: np.ndarray, line: int, color: Any) -> None:
+    if len(values):
+        spread = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(1)
+        cell.scatter(values, line + spread, 20, c=color, alpha=0.8, linewidths=0, zorder=3)
+        cell.plot([values.mean()] * 2, [line - 0.32, line + 0.32], color=INK, linewidth=2, zorder=2)
+
+
+def _rows(cell: Axes, names: Sequence[str] | None, count: int) -> None:
+    cell.set_yticks(range(count), names or [""] * count, fontsize=8.5)
+    cell.set_ylim(count - 0.5, -0.5)
+    cell.tick_params(axis="x", labelsize=8)
+
+
+def _label(leg: str) -> str:
+    """A leg and the table it tests; what is alone on top of "strict, quick" loses that name."""
+    short = leg.replace("strict, quick + ", "+ ")
+    return f"{short} · {PAPER[leg]}" if leg in PAPER else f"{short} · ours"
+
+
+def _short(number: str) -> str:
+    where, _, what = number.partition(": ")
+    return f"{where}: {SHORT.get(what, what)}"
+
+
+def _nothing(command: str) -> Figure:
+    with new_figure(1, 1, 6.0, 0.8) as (figure, axes):
+        axes[0][0].set_axis_off()
+        text = f"Nothing is recorded yet; python -m flow3d {command} measures it."
+        axes[0][0].text(0.5, 0.5, text, ha="center", va="center", color=INK, transform=axes[0][0].transAxes)
+    return figure
