@@ -28,6 +28,7 @@ from .reenactment import Method, renderer_method
 from .report import as_csv, write_report
 from .settings import NOTES, settings_of
 from .speed import SETTLED, frame_seconds, memory_table, speed_table
+from .video_run import run_videos
 
 SHOWN, WORST = 10, 10  # rows of a contact sheet
 
@@ -38,6 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the reports and contact sheets")
     parser.add_argument("--protocol", choices=list(COUNTS), help="one protocol on its published list, by bins of yaw")
     parser.add_argument("--list", type=Path, help="a list of one's own, like data/protocols, for --protocol")
+    parser.add_argument("--videos", type=Path, help="measure on a folder of one's own videos instead")
+    parser.add_argument("--inception", type=Path, help="TorchScript of Inception, for FID; with --protocol or --videos")
+    parser.add_argument("--arcface", type=Path, help="ONNX of ArcFace, for CSIM (ArcFace); as above")
     parser.add_argument("--pairs", type=int, default=200, help="self-ID pairs")
     parser.add_argument("--cross", type=int, default=100, help="cross-ID pairs")
     parser.add_argument("--wide", type=int, default=60, help=f"self-ID pairs of more than {WIDE:.0f} degrees of yaw")
@@ -92,10 +96,15 @@ def run(options: argparse.Namespace) -> int:
         ValueError: nothing to measure, or weights that do not fit their configuration.
         OSError: no such weights, or ``out`` cannot be written.
     """
+    if options.videos:
+        return run_videos(options)
     if options.protocol:
         return run_protocol(options)
     if options.list:
         raise ValueError("list: expected --protocol beside it, which says how its pairs are meant")
+    for name in ("inception", "arcface"):
+        if getattr(options, name):
+            raise ValueError(f"{name}: expected --protocol or --videos beside it; no other report has its score")
     for name in ("pairs", "cross", "wide", "edits"):
         check_integer(getattr(options, name), name, 1)
     if options.long and options.long <= SETTLED:

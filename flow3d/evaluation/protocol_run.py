@@ -11,19 +11,26 @@ from typing import Any
 import torch
 
 from ..datasets import Pair
+from ..datasets.cache import RADIUS
 from ..files import write_whole
 from ..morphable.threads import one_thread
 from ..renderer import FlowRenderer
-from . import sheets, tables
+from ..training.regression_data import identity_of
+from . import score_tables, sheets, tables
+from .backbones import Backbones, load_backbones
+from .edits import EXACT, OUTPUT, measure_edits
 from .lines import Line, Table
 from .pair_files import ListedPair, published, read_list
-from .pair_rows import Row, measure
-from .protocols import bin_of
+from .pair_rows import Row, baselines, measure_pair, reenact
+from .protocols import bin_of, self_seeds
 from .reenactment import Method, renderer_method
 from .report import as_csv, write_report
+from .score_rows import Scored, score_rows
 from .settings import NOTES, settings_of
+from .truth_rows import JITTER_FRAMES, JITTER_PAIRS, jitter_row, truth_row
 
 SHOWN = 10  # rows of a contact sheet
+EDITED = 6  # identities whose single coefficients are edited
 BINS = ("0-10", "10-20", "20-35", "35+")
 ABOUT = {
     "self": "Self-ID: source and driving frame are of one clip of one person; the driving frame is the true answer.",
@@ -33,11 +40,21 @@ ABOUT = {
 }
 
 
-def protocol_tables(rows: Sequence[Row], cross: bool) -> dict[str, Table]:
-    """A table of all pairs, and one for every bin of the yaw difference that has pairs."""
+Frechet = Mapping[str, Mapping[str, float]]
+
+
+def protocol_tables(rows: Sequence[Row], cross: bool, frechet: Frechet) -> dict[str, Table]:
+    """Tables of all pairs, and one for every bin of the yaw difference that has pairs."""
     groups = {"All pairs": list(rows)}
     groups |= {f"Yaw difference {name}°": [row for row in rows if bin_of(row["yaw"]) == name] for name in BINS}
-    return {f"{name}: {len(some)} pairs": _table(some, cross) for name, some in groups.items() if some}
+    found = {}
+    for name, some in groups.items():
+        if some:
+            title = f"{name}: {len(some)} pairs"
+            found[title] = _table(some, cross)
+            found[f"{title}, the paper's scores"] = score_tables.score_table(some, frechet if some == rows else {})
+            found[f"{title}, what only a known truth tells"] = score_tables.truth_table(some)
+    return found
 
 
 def _table(rows: Sequence[Row], cross: bool) -> Table:
@@ -46,6 +63,30 @@ def _table(rows: Sequence[Row], cross: bool) -> Table:
     lines += tables.sharpness_table(rows, [])
     lines += tables.background_table(rows)
     return [dataclasses.replace(line, least=None, most=None) for line in lines]
+
+
+def measure_all(
+    method: Method, listed: Sequence[ListedPair], pairs: Mapping[int, Pair], backbones: Backbones, cross: bool
+) -> tuple[dict[int, Row], dict[str, dict[str, float]]]:
+    """The row of every pair by seed, and the Fréchet distances of them all."""
+    rows, outputs, warps = {}, [], []
+    for number, one in enumerate(listed):
+        pair = pairs[one.seed]
+        made = reenact(method, pair)
+        outputs.append(made.output[0])
+        warps.append(baselines(pair)["exact-flow warp"])
+        rows[one.seed] = measure_pair(pair, made) | truth_row(outputs[-1], pair)
+        rows[one.seed] |= jitter_row(method, one, pair) if number < JITTER_PAIRS else {}
+    shown = [pairs[one.seed] for one in listed]
+    pictures = {n: torch.stack([getattr(pair, n) for pair in shown]) for n in ("source", "target", "driving")}
+    exact = [torch.cat([pairs[one.seed].driving_window[:, RADIUS], identity_of(one.seed)]) for one in listed]
+    frames = Scored(
+        output=torch.stack(outputs), others={"copy": pictures["source"], "exact-flow warp": torch.stack(warps)},
+        truth=pictures["target"], driving=pictures["driving"],
+        identity=pictures["source" if cross else "target"], exact=torch.stack(exact),
+    )  # fmt: skip
+    scores, frechet = score_rows(frames, backbones)
+    return {seed: row | more for (seed, row), more in zip(rows.items(), scores, strict=True)}, frechet
 
 
 @one_thread()
@@ -58,16 +99,24 @@ def run_protocol(options: argparse.Namespace) -> int:
     """
     listed = read_list(options.list) if options.list else published(options.protocol)
     renderer = FlowRenderer.from_pretrained(options.weights)
+    backbones = load_backbones(options.arcface, options.inception)
     method, size = renderer_method(renderer), renderer.config.size
     torch.manual_seed(0)
-    pairs = render_all(listed, size)
-    rows = measure(method, pairs)
+    pairs, cross = render_all(listed, size), options.protocol == "cross"
+    rows, frechet = measure_all(method, listed, pairs, backbones, cross)
     name = f"{renderer.config.name}, {renderer.config.recipe}"
     settings: dict[str, Any] = settings_of(renderer, options.weights)
-    settings |= {"protocol": options.protocol, "list": options.list or "published", "pairs": len(listed)}
-    found = protocol_tables(list(rows.values()), options.protocol == "cross")
+    settings |= {"protocol": options.protocol, "list": str(options.list or "published"), "pairs": len(listed)}
+    settings |= {"backbones, sha256": backbones.used, "edited identities": EDITED}
+    settings |= {"jitter": f"the first {JITTER_PAIRS} pairs, {JITTER_FRAMES} consecutive frames of each"}
+    found = protocol_tables(list(rows.values()), cross, frechet)
+    edits = measure_edits(method, self_seeds(EDITED), size)
+    found["One coefficient edited: how the output follows"] = tables.edit_table(
+        edits[OUTPUT], edits[EXACT], asked=False
+    )
+    notes = (ABOUT[options.protocol], *NOTES[:3], *score_tables.NOTES, score_tables.absent_note(backbones.absent))
     title = f"Protocol {options.protocol}: {name}"
-    text = write_report(options.out, options.protocol, title, settings, found, (ABOUT[options.protocol], *NOTES[:2]))
+    text = write_report(options.out, options.protocol, title, settings, found, notes)
     write_whole(options.out / f"{options.protocol}_pairs.csv", as_csv({options.protocol: rows}).encode())
     if not options.no_pictures:
         worst = sorted(pairs, key=lambda seed: rows[seed]["psnr output"])[:SHOWN]

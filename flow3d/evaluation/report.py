@@ -64,12 +64,12 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def as_csv(rows: Mapping[str, Mapping[int, Row]]) -> str:
+def as_csv(rows: Mapping[str, Mapping[int, Row]], keys: tuple[str, str] = ("protocol", "seed")) -> str:
     """Every pair's numbers: protocol, seed, and the columns of its row."""
     names = list(dict.fromkeys(name for some in rows.values() for row in some.values() for name in row))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["protocol", "seed", *names])
+    writer.writerow([*keys, *names])
     for protocol, some in rows.items():
         for seed, row in some.items():
             cells = [row.get(name, math.nan) for name in names]
