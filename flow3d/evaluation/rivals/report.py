@@ -44,7 +44,9 @@ FAIRNESS = (
     "X2Face, FOMM and DaGAN are driven by a picture. In self-ID and in edits that picture is the answer itself, an "
     "advantage that the others do not have; in cross-ID it shows another person, whose proportions they take over, "
     "since a pair has no first frame to be relative to.",
-    "The others read exact coefficients, which nobody has of a photograph; all are driven by a window of them.",
+    "The others read exact coefficients, which nobody has of a photograph. face-vid2vid is also told what they mean: "
+    "it turns its keypoints with the true rotation about the true neck, which the others, ours too, must learn.",
+    "Bi-Layer has no flow from frame to source, so it trains on pictures from the first step; X2Face paints nothing.",
     "None of the rivals separates person and background. Ours does, is given the source's matte, and pastes known "
     "background back. Affine map and exact flow are given the true matte, background and flow.",
     "These are small re-implementations from the papers' descriptions, trained for minutes on drawn heads. They say "
