@@ -175,8 +175,9 @@ class Studio:
         self.renderer, self.content, self.most = renderer, content, most
         self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="your picture")
         self.path = widgets.Text(
-            placeholder="a video, or a folder of images; empty: the shipped clip", description="clip"
-        )
+            placeholder="a video, or a folder of images; empty: the shipped clip", description="clip",
+            layout=widgets.Layout(width="620px"),
+        )  # fmt: skip
         self.motion = widgets.Dropdown(options=["absolute", "relative"], description="motion")
         self.said = widgets.Label()
         self.frames: list[Tensor] = []
