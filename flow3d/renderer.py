@@ -16,7 +16,7 @@ from .config import RendererConfig, preset
 from .morphable import Coefficients
 from .motion_transfer import correct_crop, relative_windows
 from .preprocessing.images import check_image
-from .preprocessing.matting import grabcut
+from .preprocessing.matting import grabcut, seeded_grabcut
 from .preprocessing.regressor import shipped_regressor
 from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
 from .warping import MappingNetwork, Source, Warped, WarpingStage, flow_to_image, warp_pixels
@@ -71,6 +71,7 @@ class FlowRenderer(nn.Module):
         """Do what is done once per source: matte, foreground, feature volume.
 
         Where a model knows the source's motion and ``source_window`` is None, the shipped regressor is asked for it.
+        Where ``alpha`` is None, GrabCut makes it, seeded by the mean head in the source's pose if that is known.
 
         Raises:
             ValueError: a picture or window of another shape.
@@ -79,10 +80,6 @@ class FlowRenderer(nn.Module):
         self._check_source(source)
         if not self.config.separate:
             alpha = torch.ones_like(source[:1])
-        if not isinstance(alpha, torch.Tensor):
-            alpha = (alpha or grabcut)(source)
-        if tuple(alpha.shape) != (1, size, size):
-            raise ValueError(f"alpha: expected shape (1, {size}, {size}), got {tuple(alpha.shape)}")
         motion = None
         if source_window is None and self.config.source_coefficients:
             source_window = window_of(source)
@@ -90,6 +87,12 @@ class FlowRenderer(nn.Module):
             if tuple(source_window.shape) != (73, 27) or not bool(torch.isfinite(source_window).all()):
                 raise ValueError(f"source_window: expected 73 x 27 finite numbers, got {tuple(source_window.shape)}")
             motion = self.mapping(source_window[None])
+        if alpha is None:
+            alpha = grabcut(source) if source_window is None else seeded_grabcut(source, source_window)
+        elif not isinstance(alpha, torch.Tensor):
+            alpha = alpha(source)
+        if tuple(alpha.shape) != (1, size, size):
+            raise ValueError(f"alpha: expected shape (1, {size}, {size}), got {tuple(alpha.shape)}")
         image, matte = source[None], alpha[None]
         return Prepared(image, matte, self.warping.encode(cut_out(image, matte)), motion)
 
@@ -137,7 +140,7 @@ class FlowRenderer(nn.Module):
         Args:
             source: the person, in [-1, 1].
             driving_windows: raw windows, or coefficients of N frames.
-            alpha: the source's matte, a function that makes one, or None for GrabCut.
+            alpha: the source's matte, a function that makes one, or None for GrabCut; see :meth:`prepare`.
             source_window: the source's raw window, which extended models and the two options below use; None asks the
                 shipped regressor, which knows procedural heads only.
             motion: "absolute" takes the driver's coefficients, "relative" the source's plus the driver's change since

@@ -1,11 +1,14 @@
 """Separating a person from a background where the matte is not known: a well-kept algorithm, not a network."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..morphable import Coefficients, Person
 from .images import check_image, to_uint8
 
 
@@ -16,8 +19,9 @@ def grabcut(
 
     Args:
         image: the picture, in [-1, 1].
-        likely: where the person probably is, above 0.5; such as a fitted head's silhouette. None takes the tall
-            ellipse that a talking-head crop is cut to.
+        likely: where the person is, above 0.5, to within a twenty-fourth of the height; such as a fitted head's
+            silhouette. Only in that band is the edge sought: walls share colours with people, and without it textured
+            ones were taken for skin. None seeks all over, from the tall ellipse that a talking-head crop is cut to.
         iterations: rounds of the algorithm.
 
     Raises:
@@ -32,17 +36,41 @@ def grabcut(
     else:
         if likely.shape != (1, height, width):
             raise ValueError(f"likely: expected shape (1, {height}, {width}), got {tuple(likely.shape)}")
-        guess = likely[0].numpy() > 0.5
+        guess = likely[0].cpu().numpy() > 0.5
     if guess.all() or not guess.any():
         raise ValueError("likely: expected a person and a background, got only one of them")
-    core = cv2.erode(guess.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=max(1, height // 16))
-    rim = cv2.dilate(guess.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=max(1, height // 16))
-    mask = np.where(rim == 0, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
+    reach = max(1, height // (16 if likely is None else 24))
+    core = cv2.erode(guess.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=reach)
+    rim = cv2.dilate(guess.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=reach)
+    if likely is None:
+        mask = np.where(rim == 0, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
+        mask[:2][rim[:2] == 0] = cv2.GC_BGD  # the upper edge is background wherever nobody is near
+    else:
+        mask = np.where(rim == 0, cv2.GC_BGD, np.where(guess, cv2.GC_PR_FGD, cv2.GC_PR_BGD)).astype(np.uint8)
     mask[core == 1] = cv2.GC_FGD
-    mask[:2][rim[:2] == 0] = cv2.GC_BGD  # the upper edge is background wherever nobody is near
     back, front = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = np.ascontiguousarray(to_uint8(image)[..., ::-1])
     cv2.setRNGSeed(0)  # its mixtures start at random: the same picture must get the same matte
     cv2.grabCut(bgr, mask, (0, 0, width, height), back, front, iterations, cv2.GC_INIT_WITH_MASK)
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.float32)
     return torch.from_numpy(cv2.GaussianBlur(person, (0, 0), max(0.5, height / 256)))[None]
+
+
+@cache
+def _mean_person() -> Person:
+    return Person()
+
+
+def seeded_grabcut(image: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]) -> Float[Tensor, "1 S S"]:
+    """:func:`grabcut`, seeded by the mean head in the pose of the window's middle frame; square pictures.
+
+    Where that head lies outside the frame, nothing seeds it.
+
+    Raises:
+        ValueError: an image of another shape.
+    """
+    check_image(image, "image")
+    pose = Coefficients(window[:, window.shape[1] // 2][None].cpu())
+    outline = _mean_person().render(pose, image.shape[-1]).alpha
+    inside = outline > 0.5
+    return grabcut(image, outline if bool(inside.any()) and not bool(inside.all()) else None)

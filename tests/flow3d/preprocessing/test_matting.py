@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from flow3d.datasets import make_pair
+from flow3d.morphable import Coefficients
 from flow3d.preprocessing import grabcut
+from flow3d.preprocessing.matting import seeded_grabcut
 
 
 def overlap(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -47,3 +49,19 @@ def test_what_cannot_be_split_is_refused():
         grabcut(image, torch.ones(1, 32, 32))
     with pytest.raises(ValueError, match="image: expected three channels"):
         grabcut(torch.zeros(1, 64, 64))
+
+
+def test_the_mean_head_in_its_pose_seeds_it_on_walls_of_the_same_colours():
+    pairs = [make_pair(seed, 64) for seed in range(1_000_000, 1_000_008)]
+    seeded, alone = (
+        torch.tensor([overlap(matte, pair.source_alpha) for matte, pair in zip(mattes, pairs, strict=True)])
+        for mattes in ([seeded_grabcut(p.source, p.source_window) for p in pairs], [grabcut(p.source) for p in pairs])
+    )
+    assert seeded.mean() > 0.9  # 0.93 on 24 persons, by the regressor's pose; the outline itself 0.90, alone 0.78
+    assert seeded.mean() > alone.mean() + 0.05
+
+
+def test_a_head_out_of_sight_seeds_nothing():
+    image, _ = on_grey(44)
+    away = Coefficients.neutral().replace(translation_x=30.0).windows()[0]
+    assert torch.equal(seeded_grabcut(image, away), grabcut(image))
