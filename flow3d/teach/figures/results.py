@@ -49,6 +49,7 @@ def recorded(name: str, key: str) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
+    found = found.get("legs") if isinstance(found, dict) else found  # the rivals' file holds baselines beside them
     if not isinstance(found, list) or not all(
         isinstance(r, dict) and {key, "seed", "numbers"} <= set(r) for r in found
     ):

@@ -215,6 +215,8 @@ def test_recorded_files_are_read_or_none_or_refused(tmp_path, monkeypatch):
     runs = [{"method": "ours", "seed": 0, "numbers": {}}]
     file.write_text(json.dumps(runs), encoding="utf-8")
     assert results.recorded("rivals", "method") == runs
+    file.write_text(json.dumps({"baselines": {}, "legs": runs}), encoding="utf-8")
+    assert results.recorded("rivals", "method") == runs
     file.write_text(json.dumps({"ours": 1}), encoding="utf-8")
     with pytest.raises(ValueError, match="name: expected a list of runs with 'method'"):
         results.recorded("rivals", "method")
