@@ -235,6 +235,16 @@ class FrameCache:
             self.arrays[name] = array
         self.coefficients = torch.from_numpy(np.array(self.arrays["coefficients"]))  # (I, M * every, 73)
         self.kept = self.coefficients[:, :: self.every]  # (I, M, 73)
+        self.held: dict[str, Tensor] = {}
+
+    @property
+    def bytes(self) -> int:
+        """What :meth:`hold_on` needs."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    def hold_on(self, device: torch.device | str) -> None:
+        """Copy every array to a device's memory: batches are then made there, which a card does in a millisecond."""
+        self.held = {name: torch.from_numpy(np.array(array)).to(device) for name, array in self.arrays.items()}
 
     def draw(
         self, rng: np.random.Generator, count: int, hard: float = 0.0, cross: float = 0.0
@@ -285,12 +295,10 @@ class FrameCache:
         return Batch(*pictures, flow, visible, other["labels"].long()[:, None])
 
     def _side(self, who: NDArray[np.int64], frame: NDArray[np.int64]) -> dict[str, Tensor]:
-        pairs = list(zip(who.tolist(), frame.tolist(), strict=True))
-        names = [n for n in self.arrays if n not in ("background", "coefficients")]
-        side = {n: torch.from_numpy(np.stack([self.arrays[n][i, k] for i, k in pairs])) for n in names}
+        side = {n: self._rows(n, who, frame) for n in self.arrays if n not in ("background", "coefficients")}
         side["black"] = side["black"] / 127.5 - 1
         side["alpha"] = side["alpha"][:, None] / 255
-        behind = torch.from_numpy(np.stack([self.arrays["background"][i] for i, _ in pairs])) / 127.5 - 1
+        behind = self._rows("background", who) / 127.5 - 1
         side["image"] = side["black"] + (1 - side["alpha"]) * (behind + 1)
         length = self.coefficients.shape[1] // self.clips
         here = torch.from_numpy(frame)[:, None] * self.every
@@ -298,3 +306,9 @@ class FrameCache:
         steps = (here + torch.arange(-RADIUS, RADIUS + 1)).clamp(begin, begin + length - 1)
         side["window"] = self.coefficients[torch.from_numpy(who)[:, None], steps].transpose(1, 2).contiguous()
         return side
+
+    def _rows(self, name: str, *where: NDArray[np.int64]) -> Tensor:
+        if self.held:
+            held = self.held[name]
+            return held[tuple(torch.from_numpy(each).to(held.device) for each in where)]
+        return torch.from_numpy(np.stack([self.arrays[name][place] for place in zip(*where, strict=True)]))

@@ -20,7 +20,7 @@ def flow_between(
     depth = points[..., 2] * weights
     total = depth.sum(-1)
     ahead = (points[..., 2] > NEAR).all(-1) & hit
-    line = torch.arange(size, dtype=torch.float32)
+    line = torch.arange(size, dtype=torch.float32, device=weights.device)
     here = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).view(1, -1, 2)
     place = (points[..., :2] * depth[..., None]).sum(2) / total[..., None]
     place = torch.where(ahead[..., None], place, here)

@@ -22,9 +22,10 @@ from ..files import write_whole
 from ..renderer import FlowRenderer
 from .checkpoint import FILE, Checkpoint, check_fits, read_checkpoint
 from .config import TrainingConfig
+from .graphs import GraphedLoss
 from .interrupts import interrupts
 from .log import Metrics, look, write_sheet
-from .losses import check_finite, loss_total
+from .losses import LossTerms, check_finite, loss_total
 from .perceptual import perceptual
 from .steps import TrainingStep
 
@@ -95,6 +96,7 @@ class Trainer:
         averaged = found.averaged if found else self.renderer.state_dict()
         device = self.accelerator.device
         self.averaged = {k: v.detach().to(device, copy=True) for k, v in averaged.items()}
+        self.graphs = self._use_card()
 
     @property
     def first(self) -> bool:
@@ -116,11 +118,15 @@ class Trainer:
         rate = self.config.rate(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        raw = self.model(batch.to(self.accelerator.device), self.step)
-        terms = loss_total(raw, self.config.lambdas, judge=self.judge, extensions=self.config.extensions(self.step))
-        check_finite(terms)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(terms.total)
+        batch = batch.to(self.accelerator.device)
+        terms = self.graphs(batch, self.step) if self.graphs is not None else None
+        if terms is not None:
+            check_finite(terms)
+        else:
+            terms = self._losses(batch, self.step)
+            check_finite(terms)
+            self.optimiser.zero_grad(set_to_none=True)
+            self.accelerator.backward(terms.total)
         norm = self.accelerator.clip_grad_norm_(self.renderer.parameters(), self.config.clip)
         gradient = float(norm) if norm is not None else 0.0
         if not np.isfinite(gradient):
@@ -130,11 +136,28 @@ class Trainer:
         self._average()
         return terms.numbers() | {"learning_rate": rate, "gradient": gradient}
 
+    def _losses(self, batch: Batch, step: int) -> LossTerms:
+        raw = self.model(batch, step)
+        return loss_total(raw, self.config.lambdas, judge=self.judge, extensions=self.config.extensions(step))
+
+    def _use_card(self) -> GraphedLoss | None:
+        """On one card: frames beside the network, where they fit, and a step as one graph."""
+        device, config = self.accelerator.device, self.config
+        if device.type != "cuda":
+            return None
+        for cache in filter(None, (self.data, self.held_out)):
+            if not cache.held and 2 * cache.bytes < torch.cuda.mem_get_info(device)[0]:
+                cache.hold_on(device)
+        alike = config.flow_rest == 1  # else the terms' weights differ from step to step
+        if self.accelerator.num_processes > 1 or not alike:
+            return None
+        return GraphedLoss(self._losses, list(self.renderer.parameters()), config)
+
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.config.ema, self.step / (self.step + 10))
-        for name, value in self.renderer.state_dict().items():
-            self.averaged[name].lerp_(value, 1 - decay)
+        state = self.renderer.state_dict()
+        torch._foreach_lerp_([self.averaged[name] for name in state], list(state.values()), 1 - decay)  # one launch
 
     def run(
         self, until: int | None = None, minutes: float | None = None, watch: Callable[[Trainer], None] | None = None

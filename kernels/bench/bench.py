@@ -60,6 +60,10 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--commit", default=None, help="commit to record; default: the checked-out one")
     parser.add_argument("--repetitions", type=int, default=25)
+    parser.add_argument("--batches", type=int, nargs="+", default=gpu.BATCHES, help="on a card")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="on a card: leave a row that fails empty, say why, and exit with 1"
+    )
     parser.add_argument("--empty", action="store_true", help="write the card's table with no number in it")
     options = parser.parse_args()
     if options.repetitions < 2:
@@ -67,6 +71,7 @@ def main() -> None:
     if options.empty:
         write(options.out / "cuda.md", report.card_markdown(None))
         return
+    failed: list[dict] = []
     about = {
         "shape": cases.SHAPE,
         "torch": torch.__version__,
@@ -82,13 +87,19 @@ def main() -> None:
         record = {"about": about | {"command": COMMAND}, "rows": measure_cpu(options.repetitions)}
         text = report.cpu_markdown(record)
     else:
-        rows, bandwidth = gpu.measure("cuda", options.repetitions)
+        rows, bandwidth = gpu.measure(
+            "cuda", options.repetitions, batches=tuple(options.batches), failed=failed if options.keep_going else None
+        )
         about |= report.card() | {"command": f"{COMMAND} --device cuda", "copy_bandwidth": bandwidth}
-        record = {"about": about, "rows": rows}
+        record = {"about": about, "rows": rows, "failed": failed}
         text = report.card_markdown(record)
     write(options.out / f"{options.device}.json", json.dumps(record, indent=2) + "\n")
     write(options.out / f"{options.device}.md", text)
     print(text)
+    for each in failed:
+        print(f"not measured: {each}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
 
 
 def write(file: pathlib.Path, text: str) -> None:

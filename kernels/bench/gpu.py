@@ -209,25 +209,41 @@ def measure(
     clock: Callable[[Callable[[], object]], float] = card_seconds,
     batches: tuple[int, ...] = BATCHES,
     expected_backend: str = "triton",
+    failed: list[dict] | None = None,
 ) -> tuple[list[dict], float]:
-    """Check and time every row; and the copy bandwidth of the same run."""
+    """Check and time every row; and the copy bandwidth of the same run.
+
+    With a list ``failed``, a row that strays or breaks goes there with its reason, and the others are still measured.
+    """
     found = backend(torch.zeros(1, device=device))
     if found.name != expected_backend:
         sys.exit(f"{found.reason} Nothing is written: these rows are about {expected_backend}.")
     bandwidth = copy_bandwidth(clock, device)
     results = []
     for row in rows(device, batches):
-        few = tuple(each[:2] for each in row.inputs)
-        with dynamo.patch(recompile_limit=64):
-            error = cases.refuse_strays(replace(row, inputs=few), BENCH)
-        graphs = (False, True) if row.inputs[0].shape[0] == 1 and device == "cuda" else (False,)
-        for passes, graph in itertools.product(PASSES, graphs):
-            sides = ((row.plain, row.plain_layout), (row.ours, row.layout))
-            makes = [partial(work_of, function, row, layout, passes) for function, layout in sides]
-            # A compiled function is differentiated more than once, and compiled for every shape.
-            with functorch.patch(donated_buffer=False), dynamo.patch(recompile_limit=64):
-                runs = [captured(make) if graph else repeated(make) for make in makes]
-                times = [[1000 * clock(run) / CALLS for run in runs] for _ in range(repetitions + 1)][1:]  # 1 warms up
-            plain, ours = zip(*times, strict=True)
-            results.append(cases.summary(row, error, passes + (" (graph)" if graph else ""), plain, ours))
+        try:
+            results += timed(row, device, repetitions, clock)
+        except (Exception, SystemExit) as reason:
+            if failed is None:
+                raise
+            failed.append(row.described() | {"reason": f"{type(reason).__name__}: {reason}"[:600]})
     return results, bandwidth
+
+
+def timed(row: Row, device: str, repetitions: int, clock: Callable[[Callable[[], object]], float]) -> list[dict]:
+    """One row's lines: forward and backward, and for a single input both as graphs too."""
+    few = tuple(each[:2] for each in row.inputs)
+    with dynamo.patch(recompile_limit=64):
+        error = cases.refuse_strays(replace(row, inputs=few), BENCH)
+    graphs = (False, True) if row.inputs[0].shape[0] == 1 and device == "cuda" else (False,)
+    lines = []
+    for passes, graph in itertools.product(PASSES, graphs):
+        sides = ((row.plain, row.plain_layout), (row.ours, row.layout))
+        makes = [partial(work_of, function, row, layout, passes) for function, layout in sides]
+        # A compiled function is differentiated more than once, and compiled for every shape.
+        with functorch.patch(donated_buffer=False), dynamo.patch(recompile_limit=64):
+            runs = [captured(make) if graph else repeated(make) for make in makes]
+            times = [[1000 * clock(run) / CALLS for run in runs] for _ in range(repetitions + 1)][1:]  # 1 warms up
+        plain, ours = zip(*times, strict=True)
+        lines.append(cases.summary(row, error, passes + (" (graph)" if graph else ""), plain, ours))
+    return lines

@@ -96,6 +96,8 @@ def card_markdown(record: dict | None) -> str:
             f"{gpu.CALLS} calls. Copy bandwidth in the same run: {info['copy_bandwidth'] / 1e12:.2f} TB/s.",
         ]
         cells = [card_row(row, row, info["copy_bandwidth"]) for row in record["rows"]]
+        for each in record.get("failed", ()):  # stays empty, with the reason
+            about.append(f"Not measured: {', '.join(str(v) for v in each.values())}.")
     lines = [
         f"# {title}",
         "",

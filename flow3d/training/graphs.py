@@ -1,0 +1,94 @@
+"""On a card: forward, loss and backward of a step as one CUDA graph, since thousands of small launches cost more than
+the work itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+
+from ..datasets.cache import Batch
+from .config import TrainingConfig
+from .losses import LossTerms
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """A graph, what it writes into, and the gradients it leaves."""
+
+    graph: torch.cuda.CUDAGraph
+    terms: LossTerms
+    gradients: list[Tensor | None]
+
+
+class GraphedLoss:
+    """Losses and gradients of a step, replayed from graphs: one for each set of terms that the steps take turns with.
+
+    Args:
+        compute: losses of a batch at a step; on the card, and without a look at a number there.
+        parameters: whose gradients are wanted.
+        config: says which steps are alike.
+    """
+
+    def __init__(
+        self, compute: Callable[[Batch, int], LossTerms], parameters: list[nn.Parameter], config: TrainingConfig
+    ) -> None:
+        self.compute, self.parameters, self.config = compute, parameters, config
+        self.batch: Batch | None = None
+        self.recorded: dict[Key, Recorded] = {}
+        self.pool: tuple[int, int] | None = None
+        self.broken = False
+
+    def key(self, step: int) -> Key:
+        """Steps with one key compute the same function."""
+        config = self.config
+        turn = step % (2 * config.sparse_terms)
+        return step < config.warmup_steps, step < config.frozen_steps, turn, *config.extensions(step).values()
+
+    def __call__(self, batch: Batch, step: int) -> LossTerms | None:
+        """The losses, with every parameter's gradient in place; None where no graph could be recorded."""
+        if self.broken:
+            return None
+        if self.batch is None:
+            self.batch = Batch(*(getattr(batch, f.name).clone() for f in fields(batch)))
+        for f in fields(batch):
+            getattr(self.batch, f.name).copy_(getattr(batch, f.name))
+        key = self.key(step)
+        if key not in self.recorded:
+            try:
+                self.recorded[key] = self._record(self.batch, step)
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+                warnings.warn(f"step {step}: no CUDA graph ({reason}); training goes on without, slower", stacklevel=2)
+                self.broken = True
+                return None
+        found = self.recorded[key]
+        found.graph.replay()
+        for parameter, gradient in zip(self.parameters, found.gradients, strict=True):
+            parameter.grad = gradient
+        return found.terms
+
+    def _record(self, batch: Batch, step: int) -> Recorded:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # compiles and chooses what a recording may not
+            self._clear()
+            self.compute(batch, step).total.backward()
+        torch.cuda.current_stream().wait_stream(stream)
+        self._clear()
+        graph = torch.cuda.CUDAGraph()
+        # another thread may be making the next batch
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+            terms = self.compute(batch, step)
+            terms.total.backward()
+        self.pool = self.pool or graph.pool()
+        return Recorded(graph, terms, [parameter.grad for parameter in self.parameters])
+
+    def _clear(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
