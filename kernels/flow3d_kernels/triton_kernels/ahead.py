@@ -55,6 +55,7 @@ class Compiled:
     vector_loads: int  # of 16 bytes
     vector_reductions: int  # of four float32 into memory, in one instruction
     atomics: int  # instructions whose order is not fixed, vector reductions among them
+    lone_products: int | None  # see lone_products; None for AMD
     assembly: str = field(repr=False)  # PTX, or AMD's assembly
 
 
@@ -82,6 +83,7 @@ def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
             len(re.findall(r"global_load_dwordx4" if amd else r"ld\.global\S*\.v4\.b32", assembly)),
             len(re.findall(r"(?:red|atom)\.global\S*\.v4\.f32", assembly)),
             len(re.findall(r"global_atomic_" if amd else r"\b(?:red|atom)\.", assembly)),
+            None if amd else lone_products(assembly),
             assembly,
         )
 
@@ -120,6 +122,21 @@ def nvidia_registers(ptx: str, architecture: str) -> tuple[int, int]:
     if registers is None or spills is None:
         raise RuntimeError(f"the assembler's report has changed: {report}")
     return int(registers[1]), int(spills[1])
+
+
+def lone_products(ptx: str) -> int:
+    """Shuffles of a bare product: the assembler may fuse it into the sum that follows, in each lane another one.
+
+    Then the lanes' sums differ in a last bit, and which of them is kept depends on who writes last.
+    """
+    made_by, found = {}, 0
+    for line in ptx.splitlines():
+        parts = re.findall(r"[%\w.]+", line)
+        if len(parts) >= 3 and parts[1].startswith("%"):
+            kind = made_by.get(parts[2]) if parts[0] == "mov.b32" else parts[0]
+            found += parts[0].startswith("shfl") and made_by.get(parts[2], "").startswith("mul.f")
+            made_by[parts[1]] = kind or ""
+    return found
 
 
 def amd_registers(assembly: str) -> tuple[int, int]:

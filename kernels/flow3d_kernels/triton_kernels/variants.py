@@ -10,6 +10,7 @@ from flow3d_kernels.triton_kernels import adain_op, warp_op
 from flow3d_kernels.triton_kernels.launch import FORMATS
 
 SHAPE = (16, 32, 16, 64, 64)  # (B, C, D, H, W)
+FEW = (2, 5, 3, 6, 7)  # so few channels that each lane has one
 WIDE = (1, 32, 512, 512, 512)  # one sample of 2^32 elements: offsets of 64 bits
 
 
@@ -31,10 +32,10 @@ def warp_forward(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE
     warp_op.forward(*warp_inputs(dtype, layout, shape), True, False)
 
 
-def warp_backward(dtype: torch.dtype, layout: str, deterministic: bool = False) -> None:
+def warp_backward(dtype: torch.dtype, layout: str, deterministic: bool = False, shape: tuple[int, ...] = SHAPE) -> None:
     """With mask and every gradient."""
-    grad = volume_like(dtype, layout)
-    warp_op.backward(grad, *warp_inputs(dtype, layout), True, deterministic, True, True, True)
+    grad = volume_like(dtype, layout, shape)
+    warp_op.backward(grad, *warp_inputs(dtype, layout, shape), True, deterministic, True, True, True)
 
 
 def adain_forward(dtype: torch.dtype, layout: str, axes: int = 2) -> None:
@@ -60,6 +61,7 @@ LIST: tuple[tuple[str, Callable[..., None], str, tuple[torch.dtype, ...]], ...] 
     ("warp3d forward", warp_forward, "contiguous", BOTH),
     ("warp3d backward", warp_backward, "channels-last", BOTH),
     ("warp3d backward", warp_backward, "contiguous", BOTH),
+    ("warp3d backward of 5 channels", partial(warp_backward, shape=FEW), "channels-last", BOTH[:1]),
     ("warp3d deterministic backward", partial(warp_backward, deterministic=True), "channels-last", BOTH[1:]),
     ("warp3d deterministic backward", partial(warp_backward, deterministic=True), "contiguous", BOTH[:1]),
     ("warp3d forward of 2^32 elements", partial(warp_forward, shape=WIDE), "channels-last", BOTH[:1]),

@@ -25,6 +25,15 @@ def pairs(*rows: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
     return tuple(np.array(column) for column in zip(*rows, strict=True))
 
 
+def test_a_cache_held_in_memory_gives_the_same_batches(cache):
+    chosen = pairs((0, 0, 3), (2, 1, 2))
+    read, held = cache.batch(*chosen), FrameCache(cache.folder)
+    held.hold_on("cpu")
+    assert held.bytes == sum(each.nbytes for each in held.held.values())
+    for name, value in vars(held.batch(*chosen)).items():
+        assert torch.equal(value, getattr(read, name)), name
+
+
 def test_pictures_flow_and_windows_equal_the_rendered_ones(cache):
     rows = [(0, 0, 3), (0, 2, 1), (1, 3, 0), (2, 1, 2)]
     batch = cache.batch(*pairs(*rows), both=False)
