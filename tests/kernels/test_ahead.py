@@ -63,7 +63,8 @@ def test_no_lane_sums_what_the_assembler_may_round_otherwise(compiled):
 
 def test_channels_last_values_are_read_16_bytes_at_a_time(compiled):
     for row in compiled:
-        if "channels-last" in row["variant"] and row["kernel"] != "warp3d_cells" and row["architecture"] != "gfx942":
+        vectors = "channels-last" in row["variant"] and "of 5 channels" not in row["variant"]
+        if vectors and row["kernel"] != "warp3d_cells" and row["architecture"] != "gfx942":
             assert row["vector_loads"] > 0, name(row)
 
 

@@ -8,7 +8,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.shared import element
+from flow3d_kernels.triton_kernels.shared import element, product
 
 
 @triton.jit
@@ -58,7 +58,7 @@ def moments(
         mean += step / ((start - first) // BLOCK_P + 1)
         spread += step * (value - mean)
     count = ((end - first - lane + BLOCK_P - 1) // BLOCK_P).to(FLOAT)[:, None]  # what each lane has seen
-    centre = tl.sum(count * mean, axis=0) / (end - first)  # (BLOCK_C,)
+    centre = tl.sum(product(count, mean), axis=0) / (end - first)  # (BLOCK_C,)
     apart = mean - centre[None, :]
     return centre, tl.sum(spread + count * apart * apart, axis=0)
 
@@ -73,8 +73,9 @@ def joined_moments(
     for first in range(0, parts, ROWS):
         part = first + tl.arange(0, ROWS)
         exists = (part < parts)[:, None] & (c < C)[None, :]
-        count = tl.minimum(voxels - part * chunk, chunk)[:, None]
-        mean += tl.sum(count * tl.load(centres + part[:, None] * C + c[None, :], mask=exists, other=0), axis=0)
+        centre = tl.load(centres + part[:, None] * C + c[None, :], mask=exists, other=0)
+        count = tl.minimum(voxels - part * chunk, chunk)[:, None].to(FLOAT)
+        mean += tl.sum(product(count, centre), axis=0)
     mean /= voxels
     spread = tl.zeros([BLOCK_C], FLOAT)
     for first in range(0, parts, ROWS):

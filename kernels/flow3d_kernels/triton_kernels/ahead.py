@@ -73,7 +73,7 @@ def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
         binary = compile_launch(launch, TARGETS[architecture])
         amd = architecture.startswith("gfx")
         assembly = binary.asm["amdgcn" if amd else "ptx"]
-        registers, spilled = amd_registers(assembly) if amd else nvidia_registers(assembly, architecture)
+        registers, spilled = amd_registers(assembly) if amd else nvidia_registers(binary.asm["cubin"])
         yield Compiled(
             variant,
             launch.kernel.__name__,
@@ -106,22 +106,20 @@ def compile_launch(launch: Launch, target: GPUTarget) -> Any:
     return triton.compile(source, target=target, options={"num_warps": launch.arguments["num_warps"]})
 
 
-def nvidia_registers(ptx: str, architecture: str) -> tuple[int, int]:
-    """Registers per thread and spilled bytes, as the assembler reports them."""
-    from triton.backends.nvidia.compiler import get_ptxas
+def nvidia_registers(cubin: bytes) -> tuple[int, int]:
+    """Registers per thread and bytes of stack, which nothing but spilled registers takes, of the program as it runs.
 
-    number = int(architecture.removeprefix("sm_"))
+    The assembler's own report is of no use: called once more, with other options, it divides registers otherwise.
+    """
+    reader = pathlib.Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
     with tempfile.TemporaryDirectory() as folder:
-        source = pathlib.Path(folder, "kernel.ptx")
-        source.write_text(ptx, encoding="utf-8")
-        chip = f"--gpu-name=sm_{number}{'a' if number >= 90 else ''}"
-        command = [get_ptxas(number).path, "-v", chip, str(source), "-o", f"{folder}/kernel.o"]
-        report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    registers = re.search(r"Used (\d+) registers", report)
-    spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
-    if registers is None or spills is None:
-        raise RuntimeError(f"the assembler's report has changed: {report}")
-    return int(registers[1]), int(spills[1])
+        program = pathlib.Path(folder, "kernel.cubin")
+        program.write_bytes(cubin)
+        report = subprocess.run([reader, "-res-usage", program], capture_output=True, text=True, check=True).stdout
+    usage = re.search(r"REG:(\d+) STACK:(\d+)", report)
+    if usage is None:
+        raise RuntimeError(f"the report of registers has changed: {report}")
+    return int(usage[1]), int(usage[2])
 
 
 def lone_products(ptx: str) -> int:

@@ -68,6 +68,14 @@ def share_of(above, UPPER: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def product(a, b):
+    """``a * b``, rounded before a sum over lanes, whose first step would fuse it: in each lane another one of the two
+    that are added, so that the lanes' sums would differ in a last bit."""
+    return tl.fma(a, b, tl.zeros_like(b))
+
+
+@triton.jit
+@no_type_check
 def within(index, size):
     """Whether a neighbour lies inside the volume; in border mode only a neighbour of weight 0 does not."""
     return (index >= 0) & (index < size)

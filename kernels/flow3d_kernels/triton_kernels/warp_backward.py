@@ -5,7 +5,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.shared import element, my_voxels, on_axis, read_positions, share_of, within
+from flow3d_kernels.triton_kernels.shared import element, my_voxels, on_axis, product, read_positions, share_of, within
 
 
 @triton.jit
@@ -56,8 +56,6 @@ def warp3d_backward(
     along_y = tl.zeros([BLOCK_P], FLOAT)
     along_z = tl.zeros([BLOCK_P], FLOAT)
     bright = tl.zeros([BLOCK_P], FLOAT)
-    # A product alone would be fused into the sum over lanes, in each lane another one: they would differ in a last bit.
-    unfused = tl.zeros([BLOCK_P, BLOCK_C], FLOAT)
     for first in range(0, C, BLOCK_C):
         c = (first + tl.arange(0, BLOCK_C)).to(INDEX)
         place = element(p, c, C, voxels, CHANNELS_LAST)
@@ -75,7 +73,7 @@ def warp3d_backward(
                         tl.atomic_add(grad_volume + place, share, mask=seen, sem="relaxed")
                     if GRAD_FLOW or GRAD_MASK:
                         value = tl.load(volume + place, mask=seen, other=0).to(FLOAT)
-                        dot = tl.sum(tl.fma(value, g, unfused), axis=1)  # (BLOCK_P,): over channels
+                        dot = tl.sum(product(value, g), axis=1)  # (BLOCK_P,): over channels
                         along_x += (2 * i - 1) * weight_z * weight_y * dot
                         along_y += (2 * j - 1) * weight_z * weight_x * dot
                         along_z += (2 * k - 1) * weight_y * weight_x * dot

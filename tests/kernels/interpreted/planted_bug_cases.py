@@ -46,7 +46,7 @@ ADAIN_BUGS = {
     "activation forgotten": (adain_forward, "SLOPE * value", "value"),
     "variance of a sample": (adain_forward, "spread / voxels + EPS", "spread / (voxels - 1) + EPS"),
     "depth taken for height": (adain_parts, "p // plane", "p % D"),
-    "parts taken for equally long": (adain_parts, f"{COUNT}\n        mean", "count = chunk\n        mean"),
+    "parts taken for equally long": (adain_parts, f"{COUNT}.to(FLOAT)", "count = tl.full([ROWS, 1], chunk, FLOAT)"),
     "spread of the parts' means forgotten": (adain_parts, "other=0) + count * apart * apart", "other=0)"),
     "gradient of x keeps its mean": (adain_backward, "- level[None, :]", ""),
     "gradient of x keeps its slope": (adain_backward, "- normalised * slope[None, :]", ""),
