@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class GraphedLoss:
         self.compute, self.parameters, self.config = compute, parameters, config
         self.batch: Batch | None = None
         self.recorded: dict[Key, Recorded] = {}
-        self.pool: tuple[int, int] | None = None
+        self.pool: Any = None  # memory that all graphs share
         self.broken = False
 
     def key(self, step: int) -> Key:

@@ -130,7 +130,7 @@ class Trainer:
         norm = self.accelerator.clip_grad_norm_(self.renderer.parameters(), self.config.clip)
         gradient = float(norm) if norm is not None else 0.0
         if not np.isfinite(gradient):
-            raise FloatingPointError(f"gradient: expected a finite norm, got {gradient}, of {', '.join(raw)}")
+            raise FloatingPointError(f"gradient: expected a finite norm, got {gradient}, of {', '.join(terms.raw)}")
         self.optimiser.step()
         self.step += 1
         self._average()

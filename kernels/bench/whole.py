@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from torch import Tensor
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")]
 from bench import report  # noqa: E402
-from flow3d.config import preset  # noqa: E402
+from flow3d.config import Recipe, preset  # noqa: E402
 from flow3d.datasets.cache import Batch  # noqa: E402
 from flow3d.renderer import FlowRenderer  # noqa: E402
 from flow3d.training.config import training  # noqa: E402
@@ -35,7 +36,9 @@ from flow3d.training.steps import TrainingStep  # noqa: E402
 from flow3d_kernels import backend, use_backend  # noqa: E402
 
 COMMAND = "python kernels/bench/whole.py --out kernels/bench/results/"
-MODELS = (("tiny", "extended"), ("small", "extended"), ("paper", "strict"))
+Phase = Literal[1, 2]
+Models = tuple[tuple[str, Recipe], ...]
+MODELS: Models = (("tiny", "extended"), ("small", "extended"), ("paper", "strict"))
 CALLS, BATCH = 5, 8
 BACKENDS = ("triton", "reference")
 
@@ -56,7 +59,7 @@ def seconds_of(run: Callable[[], object], device: str, repetitions: int) -> floa
     return statistics.median(found)
 
 
-def renderer_of(name: str, recipe: str, device: str) -> FlowRenderer:
+def renderer_of(name: str, recipe: Recipe, device: str) -> FlowRenderer:
     if name == "tiny":
         return FlowRenderer.from_pretrained("tiny").eval().to(device)
     torch.manual_seed(0)
@@ -97,7 +100,7 @@ def random_batch(size: int, count: int, device: str) -> Batch:
     return Batch(*images, *mattes[:2], *windows, 4 * noise(3, size, size) - 2, mattes[2], labels)
 
 
-def learning(name: str, recipe: str, phase: int, device: str) -> Callable[[], object]:
+def learning(name: str, recipe: Recipe, phase: Phase, device: str) -> Callable[[], object]:
     """One training step with every term, optimiser included."""
     torch.manual_seed(0)
     renderer = FlowRenderer(preset(name, recipe)).to(device).train()
@@ -116,7 +119,7 @@ def learning(name: str, recipe: str, phase: int, device: str) -> Callable[[], ob
     return run
 
 
-def frame_rows(device: str, repetitions: int, models: tuple[tuple[str, str], ...]) -> Iterator[dict]:
+def frame_rows(device: str, repetitions: int, models: Models) -> Iterator[dict]:
     """Frames a second."""
     kinds = [(1, False), (1, True), (16, False)] if device == "cuda" else [(1, False), (16, False)]
     for (name, recipe), dtype in itertools.product(models, ("float32", "bfloat16")):
@@ -134,9 +137,9 @@ def frame_rows(device: str, repetitions: int, models: tuple[tuple[str, str], ...
                 )
 
 
-def step_rows(device: str, repetitions: int, models: tuple[tuple[str, str], ...]) -> Iterator[dict]:
+def step_rows(device: str, repetitions: int, models: Models) -> Iterator[dict]:
     """Training steps a second, and the peak of memory."""
-    for (name, recipe), phase, path in itertools.product(models, (1, 2), BACKENDS):
+    for (name, recipe), phase, path in itertools.product(models, get_args(Phase), BACKENDS):
         row = {"preset": name, "recipe": recipe, "phase": phase, "batch": BATCH, "dtype": "float32", "path": path}
         with on(path):
             yield measured(
