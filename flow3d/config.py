@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Recipe = Literal["strict", "extended"]
+POSE = 9  # the last coefficients: rotation, translation, crop
 
 
 def check_fields(config: Any, changes: Mapping[str, Any]) -> None:
@@ -70,6 +71,8 @@ class RendererConfig:
             the refiner paints (absent).
         residual_flow: a second, finer 2D flow from the warped picture (absent).
         refine_residual: the refiner changes the decoded warp instead of painting it anew (absent).
+        pose_flow: the flow of a head that turns and moves as a whole is computed from both poses, and the flow network
+            adds what is left; the motion vector then ends in the pose (absent). No shipped weights have it.
     """
 
     name: str = "tiny"
@@ -103,6 +106,7 @@ class RendererConfig:
     rgb_warp: bool = False
     residual_flow: bool = False
     refine_residual: bool = False
+    pose_flow: bool = False
 
     def __post_init__(self) -> None:
         sides = (self.size >> self.flow_downs, self.size >> self.encoder_downs)
@@ -129,8 +133,15 @@ class RendererConfig:
                 raise ValueError(f"refiner_alpha: expected False where {name} is, got True")
         if self.hole_fill and not self.hole_mask:
             raise ValueError("hole_mask: expected True where hole_fill is, got False")
+        if self.pose_flow and not (self.source_coefficients and self.flow_dimensions == 3):
+            raise ValueError("pose_flow: expected False without source_coefficients and a 3D flow, got True")
         if self.size >> (len(self.unet) - 1) < 2:
             raise ValueError(f"unet: expected at least 2 px at the last level, got {len(self.unet)} levels")
+
+    @property
+    def code(self) -> int:
+        """Length of the motion vector that modulates the networks."""
+        return self.motion + POSE * self.pose_flow
 
     @property
     def volume(self) -> tuple[int, int, int]:

@@ -45,7 +45,8 @@ class FlowRenderer(nn.Module):
     def __init__(self, config: RendererConfig | None = None) -> None:
         super().__init__()
         self.config = config or preset("tiny", "extended")
-        self.mapping, self.warping = MappingNetwork(self.config.motion), WarpingStage(self.config)
+        self.mapping = MappingNetwork(self.config.motion, self.config.pose_flow)
+        self.warping = WarpingStage(self.config)
         self.refiner, self.inpainter = Refiner(self.config), Inpainter(self.config)
 
     @classmethod

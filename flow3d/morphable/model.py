@@ -16,16 +16,16 @@ TORSO_SHARE = (0.10, 0.22, 0.15)
 PIVOT = (0.0, 0.82, 0.18)  # the top of the spine, about which the head turns
 
 
-def rotation_matrix(angles: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
+def rotation_matrix(angles: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3 3"]:
     """R = Rz(roll) Ry(yaw) Rx(pitch) for points as columns, in a frame x right, y down, z away.
 
     +pitch turns the nose down, +yaw to the viewer's right, +roll clockwise; radians. Differentiable.
     """
-    (cp, cy, cr), (sp, sy, sr) = angles.cos().unbind(), angles.sin().unbind()
+    (cp, cy, cr), (sp, sy, sr) = angles.cos().unbind(-1), angles.sin().unbind(-1)
     one, zero = torch.ones_like(cp), torch.zeros_like(cp)
-    rx = torch.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp]).view(3, 3)
-    ry = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy]).view(3, 3)
-    rz = torch.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one]).view(3, 3)
+    rx = torch.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp], -1).unflatten(-1, (3, 3))
+    ry = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy], -1).unflatten(-1, (3, 3))
+    rz = torch.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one], -1).unflatten(-1, (3, 3))
     return rz @ ry @ rx
 
 

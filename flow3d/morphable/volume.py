@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from .camera import Camera
+from .camera import CROP_FRAME, Camera
 from .frame import Frame
 from .model import PIVOT, rotation_matrix
 
@@ -53,20 +53,11 @@ class VolumeGrid:
             shape: (slices, size) of a coarser grid on which the flow is computed before it is enlarged; None is full.
         """
         slices, size = shape or (self.slices, self.size)
-        stride, middle = self.size / size, (self.size - 1) / 2
-        along = (torch.arange(size) + 0.5) * stride - 0.5  # voxel i of stride s sits at pixel s*i + (s-1)/2
-        z, v, u = torch.meshgrid(self.depths(slices), along, along, indexing="ij")
-        scale = self.size * self.camera.distance / self.camera.height
-        away = z + self.camera.distance
-        point = torch.stack([(u - middle) / scale * away, (v - middle) / scale * away + self.camera.centre_y, z], -1)
-        pivot = point.new_tensor(PIVOT)
-        back = rotation_matrix(source) @ rotation_matrix(target).T  # from target to source, about the spine's top
-        point = (point - pivot) @ back.T + pivot
-        away = point[..., 2] + self.camera.distance
-        across = point[..., 0] / away * scale + middle - u
-        down = (point[..., 1] - self.camera.centre_y) / away * scale + middle - v
-        deep = (point[..., 2] - z) * (self.slices - 1) / (self.far - self.near)
-        flow = torch.stack([across, down, deep])
+        uncropped = source.new_tensor([0, 0, 0, 1, 0, 0])  # no translation, crop of scale one
+        here, there = (torch.cat([angles, uncropped])[None] for angles in (source, target))
+        flow = rigid_flow(here, there, self.depths(slices), size, self.camera)[0]
+        stride = self.size / size
+        flow = flow * flow.new_tensor([stride, stride, (self.slices - 1) / (slices - 1)])[:, None, None, None]
         if shape is None:
             return flow
         # slices span the same depths end to end; pixels are cells, so the two enlargements differ
@@ -76,6 +67,44 @@ class VolumeGrid:
         tall = tall.view(size, size, 3 * self.slices).permute(2, 0, 1)
         wide = functional.interpolate(tall[None], (self.size, self.size), mode="bilinear", align_corners=False)
         return wide.view(3, self.slices, self.size, self.size)
+
+
+def rigid_flow(
+    source: Float[Tensor, "B 9"],
+    target: Float[Tensor, "B 9"],
+    depths: Float[Tensor, " D"],
+    side: int,
+    camera: Camera | None = None,
+) -> Float[Tensor, "B 3 D H H"]:
+    """Backward flow, in voxels, of a head that moves as a whole from one pose to another; differentiable.
+
+    Args:
+        source, target: rotation (pitch, yaw, roll; radians), translation (head half-heights) and crop (scale, and
+            shift in pixels of 256) of the two frames, as coefficients 64 to 73 are.
+        depths: of the slices, evenly spaced, head half-heights behind the head's centre plane.
+        side: voxels across and down.
+        camera: None is the usual one.
+    """
+    camera = camera or Camera()
+    plane = (torch.arange(side, device=source.device, dtype=source.dtype) + 0.5) / side - 0.5  # in frames, 0 amid
+    z, v, u = torch.meshgrid(depths, plane, plane, indexing="ij")
+    here = torch.stack([u, v], -1)  # (D, H, W, 2)
+    zoom = camera.distance / camera.height
+    (turn, shift, crop), (turn_t, shift_t, crop_t) = (
+        (rotation_matrix(pose[:, :3]), pose[:, None, 3:6], pose[:, None, None, None, 6:]) for pose in (source, target)
+    )
+    flat = (here - crop_t[..., 1:] / CROP_FRAME) / crop_t[..., :1]  # (B, D, H, W, 2)
+    flat = flat / zoom * (z + camera.distance)[..., None]
+    centre = flat.new_tensor([0.0, camera.centre_y])
+    point = torch.cat([flat + centre, z[..., None].expand(*flat.shape[:-1], 1)], -1).flatten(1, 3)  # (B, P, 3)
+    pivot = point.new_tensor(PIVOT)
+    back = turn @ turn_t.mT  # from target to source, about the spine's top
+    point = (point - pivot - shift_t) @ back.mT + pivot + shift
+    point = point.unflatten(1, z.shape)
+    away = point[..., 2:] + camera.distance
+    there = (point[..., :2] - centre) * zoom / away * crop[..., :1] + crop[..., 1:] / CROP_FRAME
+    deep = (point[..., 2:] - z[..., None]) / (depths[1] - depths[0])
+    return torch.cat([(there - here) * side, deep], -1).movedim(-1, 1)
 
 
 def composite(volume: Float[Tensor, "4 D H W"]) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"]]:

@@ -7,6 +7,9 @@ from torch.nn import functional
 
 from flow3d_kernels import warp3d
 
+from ..config import POSE, RendererConfig
+from ..morphable.camera import CROP_FRAME
+from ..morphable.volume import VolumeGrid, rigid_flow
 from .adain import AdaINConv2d, coordinates, start_at_zero
 
 FLOW_LIMIT = 0.6  # of half the frame's side: a residual farther than this is no correction
@@ -22,6 +25,25 @@ class MotionCode(nn.Module):
     def forward(self, target: Float[Tensor, "B Z"], source: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """Return the code that modulates the flow network."""
         return self.mix(torch.cat([target, target - source], 1))
+
+
+class PoseFlow(nn.Module):
+    """The flow of a head that moves as a whole, of which the poses at the ends of both motion vectors tell everything.
+
+    Nothing is learned here. What the shoulders do less, and what the face does more, is left to the flow network.
+    """
+
+    depths: Tensor
+
+    def __init__(self, config: RendererConfig) -> None:
+        super().__init__()
+        slices, self.side, _ = config.volume
+        self.register_buffer("depths", VolumeGrid(slices=slices).depths(), persistent=False)
+
+    def forward(self, source: Float[Tensor, "B Z"], target: Float[Tensor, "B Z"]) -> Float[Tensor, "B 3 D H W"]:
+        """Return the backward flow in voxels; see :func:`flow3d.morphable.volume.rigid_flow`."""
+        here, there = (torch.cat([z[:, -POSE:-2], z[:, -2:] * CROP_FRAME], 1) for z in (source, target))
+        return rigid_flow(here, there, self.depths, self.side)
 
 
 class DepthCollapse(nn.Module):

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..config import POSE
+from ..morphable.camera import CROP_FRAME
 from .adain import SLOPE
 
 COEFFICIENTS, WINDOW = 73, 27
@@ -12,14 +14,16 @@ COEFFICIENTS, WINDOW = 73, 27
 class MappingNetwork(nn.Module):
     """1D convolutions over time with centre crops, then the mean over what is left: 27 - 21 - 15 - 9 - 3 - 1 frames.
 
-    The coefficients come raw; ``mean`` and ``std`` standardise them and are stored with the weights.
+    The coefficients come raw; ``mean`` and ``std`` standardise them and are stored with the weights. With ``pose`` (an
+    extension) the vector ends in the middle frame's pose: rotation, translation, and the crop, its shift in frames.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, motion: int) -> None:
+    def __init__(self, motion: int, pose: bool = False) -> None:
         super().__init__()
+        self.pose = pose
         self.register_buffer("mean", torch.zeros(COEFFICIENTS))
         self.register_buffer("std", torch.ones(COEFFICIENTS))
         self.first = nn.Conv1d(COEFFICIENTS, motion, 7)
@@ -30,7 +34,11 @@ class MappingNetwork(nn.Module):
         x = self.first((window - self.mean[:, None]) / self.std[:, None])  # (B, Z, 21)
         for convolution in self.rest:
             x = x[..., 3:-3] + convolution(nn.functional.leaky_relu(x, SLOPE))  # 15, 9, 3 frames
-        return x.mean(-1)
+        z = x.mean(-1)
+        if not self.pose:
+            return z
+        pose = window[:, -POSE:, WINDOW // 2]
+        return torch.cat([z, pose[:, :-2], pose[:, -2:] / CROP_FRAME], 1)
 
     @torch.no_grad()
     def standardise(self, coefficients: Float[Tensor, "N 73"]) -> None:

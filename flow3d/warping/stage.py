@@ -13,7 +13,7 @@ from flow3d_kernels import warp3d
 from ..config import RendererConfig
 from .decoder import FeatureDecoder
 from .encoder import FeatureEncoder
-from .extensions import DepthCollapse, MotionCode, ResidualFlow, flow_to_image, warp_pixels
+from .extensions import DepthCollapse, MotionCode, PoseFlow, ResidualFlow, flow_to_image, warp_pixels
 from .flow_network import FlowNetwork
 
 RESIDUAL_WIDTH = 32  # channels of the residual flow's convolutions
@@ -60,10 +60,11 @@ class WarpingStage(nn.Module):
             FeatureDecoder(config),
         )
         channels = self.flow_network.volume[0]
-        self.code = MotionCode(config.motion) if config.source_coefficients else None
+        self.pose = PoseFlow(config) if config.pose_flow else None
+        self.code = MotionCode(config.code) if config.source_coefficients else None
         self.collapse = DepthCollapse(channels) if config.rgb_warp else None
         finer = config.rgb_warp and config.residual_flow
-        self.residual = ResidualFlow(RESIDUAL_WIDTH, config.motion, config.adain_hidden) if finer else None
+        self.residual = ResidualFlow(RESIDUAL_WIDTH, config.code, config.adain_hidden) if finer else None
 
     def encode(self, foreground: Float[Tensor, "B 3 S S"]) -> Source:
         """Do once per source what no motion changes."""
@@ -95,6 +96,8 @@ class WarpingStage(nn.Module):
             z = self.code(target, start)
         features = self.flow_network.features(lifted, z)
         flow = self.flow_network.flow(features)
+        if self.pose is not None and start is not None:
+            flow = flow + self.pose(start, target)
         pixel_flow = None if self.collapse is None else flow_to_image(flow, self.collapse(features), self.config.size)
         # a 2D network's one slice moves all slices alike
         return flow.expand(-1, -1, self.config.volume[0], -1, -1), pixel_flow, z

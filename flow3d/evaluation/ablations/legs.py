@@ -75,6 +75,10 @@ LEGS: dict[str, Leg] = {
             "observed windows, k = 0", "Table 3b: windows average errors out", "observed windows, k = 13",
             windows="observed, one frame",
         ),
+        Leg(
+            "told the pose", "ours: a turn of the whole head is computed, not learned", "extended",
+            renderer={"pose_flow": True},
+        ),
         Leg("strict", "the paper as it is written", "extended", "strict"),
         Leg("strict, quick", "the paper's networks and losses, our optimiser", "strict", "strict", quick=True),
         _alone("source coefficients", {"source_coefficients": True}),

@@ -69,7 +69,7 @@ class FaceVid2Vid(Rival):
     ) -> tuple[Float[Tensor, "B K 3"], Float[Tensor, "B 3 3"], Float[Tensor, "B K 3"]]:
         """Keypoints of a frame in half frames, what turned them (scale included), and the expression's part."""
         row, unit = window[:, :, RADIUS], 2 * Camera().pixels_per_unit(1)
-        turn = torch.stack([rotation_matrix(angles) for angles in row[:, ROTATION]])
+        turn = rotation_matrix(row[:, ROTATION])
         scale, shift = row[:, CROP][:, :1], row[:, CROP][:, 1:] * (2 / CROP_FRAME)
         pivot = canonical.new_tensor(PIVOT) * unit
         bend = self.expression(self.mapping(window)).unflatten(1, (-1, 3))

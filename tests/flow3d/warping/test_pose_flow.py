@@ -1,0 +1,92 @@
+"""The pose's own flow: exact on what is rigid, crop and translation included, and what the network starts from."""
+
+import pytest
+import torch
+
+from flow3d import FlowRenderer, preset
+from flow3d.morphable import PARTS, Coefficients, Person, exact_flow
+from flow3d.morphable.volume import VolumeGrid, rigid_flow
+from tolerances import RIGID_FLOW
+
+SIZE, SLICES = 64, 33
+POSES = ({"yaw": -0.2, "pitch": 0.1}, {"yaw": 0.3, "roll": 0.1})
+MOVED = (
+    {"yaw": -0.1, "translation_x": 0.06, "crop_scale": 0.9},
+    {"yaw": 0.1, "translation_y": -0.04, "translation_z": 0.2, "crop_scale": 1.1, "crop_x": 9.0},
+)
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    return Person.random(43)
+
+
+def moved(poses: tuple[dict[str, float], dict[str, float]]) -> list[Coefficients]:
+    return [Coefficients.neutral().replace(**pose) for pose in poses]
+
+
+@pytest.mark.parametrize("poses", [POSES, MOVED], ids=["turned", "turned, moved and cropped"])
+def test_it_is_the_exact_flow_on_the_head(person, poses):
+    coefficients = moved(poses)
+    source, target = (person.render(each, SIZE) for each in coefficients)
+    exact, visible = exact_flow(target, source)
+    depths = VolumeGrid().depths(SLICES)
+    flow = rigid_flow(*(each.values[:, 64:] for each in coefficients), depths, SIZE)[0]  # ty: ignore[invalid-argument-type]
+    place = (target.depth[0].nan_to_num(posinf=0) - depths[0]) / (depths[1] - depths[0])
+    low = place.floor().clamp(0, SLICES - 2).long()
+    share = (place - low).clamp(0, 1)
+    pick = lambda index: flow.gather(1, index[None, None].expand(3, 1, -1, -1))[:, 0]  # noqa: E731
+    at_surface = pick(low) * (1 - share) + pick(low + 1) * share
+    head = (visible[0] > 0.5) & (target.alpha[0] > 0.5)
+    for part in ("neck", "clothing", "eyes"):  # shoulders turn less; gaze is the same, but lids lie on eyeballs
+        head &= target.labels[0] != PARTS[part]
+    assert head.sum() > 500
+    assert (at_surface[:2] - exact[:2])[:, head].abs().max() < RIGID_FLOW
+    assert exact[:2, head].abs().max() > 4
+
+
+def test_each_of_a_batch_gets_its_own_and_gradients_reach_the_pose():
+    here, there = (torch.cat([each.values[:, 64:] for each in moved(poses)]) for poses in (POSES, MOVED))
+    depths = VolumeGrid().depths(4)
+    there.requires_grad_()
+    both = rigid_flow(here, there, depths, 8)
+    for k in range(2):
+        torch.testing.assert_close(both[k : k + 1], rigid_flow(here[k : k + 1], there[k : k + 1], depths, 8))
+    both.square().mean().backward()
+    assert there.grad is not None
+    assert (there.grad.abs() > 0).all()
+
+
+def test_the_network_starts_from_the_pose_and_keeps_the_rest_of_its_vector():
+    torch.manual_seed(0)
+    config = preset("micro", "extended").replace(pose_flow=True)
+    renderer = FlowRenderer(config).eval()
+    windows = torch.cat([each.windows() for each in moved(POSES)])  # (2, 73, 27)
+    z = renderer.mapping(windows)
+    assert z.shape == (2, config.code) == (2, config.motion + 9)
+    torch.testing.assert_close(z[:, config.motion :][:, :3], windows[:, 64:67, 13])
+    source = renderer.warping.encode(torch.rand(1, 3, 32, 32) * 2 - 1)
+    flow = renderer.warping(source, z[1:], z[:1]).flow
+    expected = rigid_flow(windows[:1, 64:, 13], windows[1:, 64:, 13], VolumeGrid().depths(4), 16)
+    torch.testing.assert_close(flow, expected)
+    assert expected[:, :2].abs().max() > 1
+    still = renderer.warping(source, z[:1], z[:1]).flow
+    assert still.abs().max() < 1e-4
+
+
+def test_a_renderer_that_is_told_the_pose_survives_its_files(tmp_path):
+    renderer = FlowRenderer(preset("micro", "extended").replace(pose_flow=True)).eval()
+    again = FlowRenderer.from_pretrained(renderer.save_pretrained(tmp_path / "weights"))
+    assert again.config.pose_flow
+    windows, picture = moved(POSES)[0].windows(), torch.rand(3, 32, 32) * 2 - 1
+    frames = [
+        torch.stack(list(each.eval().reenact(picture, windows, alpha=torch.ones(1, 32, 32), source_window=windows[0])))
+        for each in (renderer, again)
+    ]
+    assert torch.equal(*frames)
+
+
+@pytest.mark.parametrize("without", [{"source_coefficients": False}, {"flow_dimensions": 2}])
+def test_without_a_source_or_a_third_dimension_it_is_refused(without):
+    with pytest.raises(ValueError, match="pose_flow: expected False without source_coefficients and a 3D flow"):
+        preset("micro", "extended").replace(pose_flow=True, **without)
