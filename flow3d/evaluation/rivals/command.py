@@ -13,7 +13,7 @@ from ..ablations.run import Budget
 from ..protocols import pair_lists
 from .registry import RIVALS
 from .report import rivals_report, rivals_sheet
-from .run import OURS, Runner, budget_of, measure_baselines
+from .run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="folder that the command cache wrote, of the preset's size")
     parser.add_argument("--out", type=Path, required=True, help="folder for each leg's numbers and for the table")
     parser.add_argument(
-        "--methods", nargs="+", default=[OURS, *RIVALS], metavar="METHOD", help="ours or a rival's name"
+        "--methods", nargs="+", default=[*OWN, *RIVALS], metavar="METHOD", help="ours, told or a rival's name"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--preset", choices=("micro", "tiny"), default="micro")
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
     parser.add_argument("--wide", type=int, default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
     parser.add_argument("--identities", type=int, default=Budget.identities, help="whose coefficients are edited")
-    parser.add_argument("--ours", type=Path, help="folder of the command ablate, whose leg 'extended' is taken over")
+    parser.add_argument("--ours", type=Path, help="folder of the command ablate, whose legs are taken over")
     parser.add_argument(
         "--no-residual", action="store_true", help="rivals paint without starting from the source's warped pixels"
     )
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     budget = budget_of(options.preset, options.steps, options.pairs, options.wide, options.identities)
     data = FrameCache(options.data)
     lists = pair_lists(budget.pairs, budget.pairs, budget.wide, data.size)
-    names = [OURS if name == "ours" else name for name in options.methods]
+    names = [{"ours": OURS, "told": TOLD}.get(name, name) for name in options.methods]
     runner = Runner(budget, data, lists, options.out, not options.no_residual, options.ours)
     try:
         found = runner.run(names, options.seeds)

@@ -12,7 +12,7 @@ from ..pair_rows import Pairs, baselines, reenact
 from ..reenactment import Method
 from ..sheets import write_sheet
 from .registry import ABSENT, RIVALS
-from .run import OURS
+from .run import OURS, OWN, TOLD
 
 SHOWN = {  # number: its column, and whether more is better
     "self: PSNR over copy, dB": ("self PSNR, dB", True),
@@ -45,7 +45,8 @@ FAIRNESS = (
     "advantage that the others do not have; in cross-ID it shows another person, whose proportions they take over, "
     "since a pair has no first frame to be relative to.",
     "The others read exact coefficients, which nobody has of a photograph. face-vid2vid is also told what they mean: "
-    "it turns its keypoints with the true rotation about the true neck, which the others, ours too, must learn.",
+    "it turns its keypoints with the true rotation about the true neck, which the others must learn; so must ours, and "
+    "the same is told to ours, told the pose (`pose_flow`), which no paper has.",
     "Bi-Layer has no flow from frame to source, so it trains on pictures from the first step; X2Face paints nothing.",
     "None of the rivals separates person and background. Ours does, is given the source's matte, and pastes known "
     "background back. Affine map and exact flow are given the true matte, background and flow.",
@@ -71,15 +72,15 @@ def cell(values: Sequence[float]) -> str:
     return f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
 
 
-def verdicts(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For every number with a better end: whether ours leads all rivals, or who leads and by how much, seed for seed.
+def verdicts(results: Sequence[Mapping[str, Any]], own: str = OURS) -> list[str]:
+    """For every number with a better end: does ``own`` lead all rivals, or who leads and by how much, seed for seed?
 
     A lead is called clear where it is larger than both methods' standard deviations together.
     """
     rivals = [name for name in RIVALS if any(r["method"] == name for r in results)]
     lines = []
     for number, (column, more) in SHOWN.items():
-        ours = values_of(results, OURS, number)
+        ours = values_of(results, own, number)
         found = {name: values for name in rivals if (values := values_of(results, name, number))}
         if more is None or not ours or not found:
             continue
@@ -104,7 +105,7 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
     """
     if not results:
         raise ValueError("results: expected at least one leg, got none")
-    names = [name for name in (*RIVALS, OURS) if any(r["method"] == name for r in results)]
+    names = [name for name in (*RIVALS, *OWN) if any(r["method"] == name for r in results)]
     seeds = sorted({r["seed"] for r in results})
     settings = {k: v for r in results for k, v in r["settings"].items()}
     described = ", ".join(f"{k} {v}" for k, v in settings.items() if k != "residual")
@@ -122,6 +123,8 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
         cells += [cell(values_of(results, name, n)) for n in SHOWN]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Where ours leads, and where not", "", *(verdicts(results) or ["Ours is not among the results."])]
+    if told := verdicts(results, TOLD):
+        lines += ["", "## Where ours, told the pose, leads, and where not", "", *told]
     lines += ["", "## How to read it", "", *(f"- {line}" for line in FAIRNESS)]
     if "residual" in settings:
         lines.append(f"- {RESIDUAL[settings['residual']]}")

@@ -31,7 +31,8 @@ from .drivers import Drivers, known_method, rival_method
 from .registry import rival
 from .train import train
 
-OURS, LEG = "3DFlowRenderer, extended (ours)", "extended"
+OURS, TOLD = "3DFlowRenderer, extended (ours)", "3DFlowRenderer, extended, told the pose (ours)"
+OWN = {OURS: "extended", TOLD: "told the pose"}  # the ablations' leg that each is
 AFFINE = "least-squares affine"
 Result = dict[str, Any]
 Lists = Mapping[str, Pairs]
@@ -84,20 +85,20 @@ class Runner:
         if not names or not seeds:
             raise ValueError(f"{'seeds' if names else 'methods'}: expected at least one, got none")
         for name in names:
-            if name != OURS:
+            if name not in OWN:
                 rival(name, self.budget.preset)
         self.out.mkdir(parents=True, exist_ok=True)
         found, drivers = [], self.drivers()
         for seed in seeds:
             for name in names:
                 path = file_of(self.out, name, seed)
-                settings = self.settings | ({} if name == OURS else {"residual": self.residual})
+                settings = self.settings | ({} if name in OWN else {"residual": self.residual})
                 if path.is_file():
                     result = json.loads(path.read_text(encoding="utf-8"))
                     if result["settings"] != settings:
                         raise ValueError(f"out: expected legs of {settings}, got {result['settings']} in {path.name!r}")
                 else:
-                    leg = self._own(seed) if name == OURS else self._rival(name, seed, drivers)
+                    leg = self._own(name, seed) if name in OWN else self._rival(name, seed, drivers)
                     result = {"method": name, "seed": seed, **leg, "settings": settings}
                     write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
                     say(f"{name}, seed {seed}: {result['seconds']} s")
@@ -113,15 +114,16 @@ class Runner:
         parameters = sum(p.numel() for p in network.parameters())
         return {"seconds": round(seconds), "parameters": parameters, "numbers": numbers}
 
-    def _own(self, seed: int) -> Result:
-        parameters = sum(p.numel() for p in FlowRenderer(LEGS[LEG].described(self.budget.preset)).parameters())
-        if self.ours is not None and (path := file_of(self.ours, LEG, seed)).is_file():
+    def _own(self, name: str, seed: int) -> Result:
+        parameters = sum(p.numel() for p in FlowRenderer(LEGS[OWN[name]].described(self.budget.preset)).parameters())
+        if self.ours is not None and (path := file_of(self.ours, OWN[name], seed)).is_file():
             leg = json.loads(path.read_text(encoding="utf-8"))
             if leg["settings"] != self.settings:
                 raise ValueError(f"ours: expected a leg of {self.settings}, got {leg['settings']} in {path.name!r}")
         else:
             unused = ErrorBank(torch.zeros(1, LENGTH, 73))  # its windows are exact
-            leg = run_leg(LEGS[LEG], seed, self.budget, self.data, self.lists, unused, self._work(OURS, seed))
+            work = self._work(name, seed)
+            leg = run_leg(LEGS[OWN[name]], seed, self.budget, self.data, self.lists, unused, work)
         return {"seconds": leg["seconds"], "parameters": parameters, "numbers": leg["numbers"]}
 
     def _work(self, name: str, seed: int) -> Path:
@@ -134,9 +136,9 @@ class Runner:
 
     def method(self, name: str, seed: int) -> Method | None:
         """A trained leg as a method, for pictures; None where its weights are not kept."""
-        if name == OURS:
+        if name in OWN:
             other = self.ours or self.out
-            folders = (self._work(OURS, seed), other / "work" / file_of(other, LEG, seed).stem)
+            folders = (self._work(name, seed), other / "work" / file_of(other, OWN[name], seed).stem)
             kept = [path for folder in folders if (path := folder / "phase_2" / "weights").is_dir()]
             return renderer_method(FlowRenderer.from_pretrained(kept[0]).eval()) if kept else None
         path = self._weights(name, seed)

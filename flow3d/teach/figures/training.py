@@ -65,8 +65,11 @@ def share_bars(rows: Mapping[str, Mapping[str, float]], width: int = 640) -> UIn
     return np.array(picture)
 
 
-def recorded(curves: Mapping[str, Sequence[Curve]]) -> Figure:
-    """The curves of whole trainings, recipe -> its phases, over minutes: flow, picture and autoencoder."""
+def recorded(curves: Mapping[str, Sequence[Curve]], ends: Mapping[str, Curve] | None = None) -> Figure:
+    """The curves of whole trainings, recipe -> its phases, over minutes: flow, picture and autoencoder.
+
+    ``ends``: trainings on another machine, of which only where they ended is drawn, as a line across.
+    """
     panels: dict[str, Callable[[Curve], np.ndarray]] = {
         "flow error, % of zero flow's": lambda curve: 100 * curve["flow_error"] / curve[ZERO],
         "output over copy (dB)": lambda curve: curve["psnr"] - curve["copy_psnr"],
@@ -75,6 +78,9 @@ def recorded(curves: Mapping[str, Sequence[Curve]]) -> Figure:
     with new_figure(1, 3, 9.0, 2.7) as (figure, axes):
         for cell, (title, value) in zip(axes[0], panels.items(), strict=True):
             draw_recorded(cell, curves, value)
+            for name, curve in (ends or {}).items():
+                last = value(curve)[np.isfinite(value(curve))][-1]
+                cell.axhline(last, color=COLORS["green"], linewidth=1.2, linestyle="-.", label=name)
             cell.set(xlabel="minutes of one core", title=title)
         axes[0][0].axhline(100, color=INK, linewidth=0.8)
         axes[0][1].axhline(0, color=INK, linewidth=0.8)
