@@ -71,8 +71,9 @@ class RendererConfig:
             the refiner paints (absent).
         residual_flow: a second, finer 2D flow from the warped picture (absent).
         refine_residual: the refiner changes the decoded warp instead of painting it anew (absent).
-        pose_flow: the flow of a head that turns and moves as a whole is computed from both poses, and the flow network
-            adds what is left; the motion vector then ends in the pose (absent). No shipped weights have it.
+        pose_flow: the flow of a head that turns and moves as a whole is computed from both poses; the flow network sees
+            the source turned by it and adds what is left. The motion vector then ends in the pose (absent). No shipped
+            weights have it.
     """
 
     name: str = "tiny"

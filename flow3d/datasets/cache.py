@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, fields
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +21,7 @@ from ..files import write_whole
 from ..morphable import Camera, Coefficients, Person, ProceduralHead, making_faces, talking_head
 from ..morphable.checks import Whole, check_integer, check_size
 from ..morphable.coefficients import index
+from .batch import Batch
 from .cached_flow import flow_between
 from .pairs import BLOCK, driver_of
 
@@ -170,39 +169,6 @@ def _render_identity(folder: Path, described: dict[str, int], number: int) -> No
 
 def _bytes(image: Tensor) -> NDArray[Any]:
     return ((image + 1) * 127.5).round().clamp(0, 255).numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """B pairs ready to train on; images in [-1, 1] with steps of 1/127.5, exact flow from target to source.
-
-    Attributes:
-        source, target: whole pictures.
-        source_foreground, target_foreground: the persons on black, nothing of the background in their soft edges.
-        source_alpha, target_alpha: soft mattes.
-        source_window, target_window: raw coefficients around both frames.
-        flow, visible: as :func:`flow3d.morphable.exact_flow` gives them.
-        labels: parts of the target, integers of ``flow3d.morphable.PARTS``.
-    """
-
-    source: Float[Tensor, "B 3 S S"]
-    target: Float[Tensor, "B 3 S S"]
-    source_foreground: Float[Tensor, "B 3 S S"]
-    target_foreground: Float[Tensor, "B 3 S S"]
-    source_alpha: Float[Tensor, "B 1 S S"]
-    target_alpha: Float[Tensor, "B 1 S S"]
-    source_window: Float[Tensor, "B 73 27"]
-    target_window: Float[Tensor, "B 73 27"]
-    flow: Float[Tensor, "B 3 S S"]
-    visible: Float[Tensor, "B 1 S S"]
-    labels: Int[Tensor, "B 1 S S"]
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same on another device."""
-        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
-
-    def __len__(self) -> int:
-        return len(self.source)
 
 
 class FrameCache:

@@ -19,7 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flow3d import assets
-from flow3d.datasets.cache import Batch, FrameCache, build_cache
+from flow3d.datasets.batch import Batch
+from flow3d.datasets.cache import FrameCache, build_cache
 from flow3d.evaluation.consistency import cycle_distance
 from flow3d.files import write_whole
 from flow3d.renderer import FlowRenderer

@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flow3d.datasets.cache import Batch, FrameCache
+from flow3d.datasets.batch import Batch
+from flow3d.datasets.cache import FrameCache
 from flow3d.files import write_whole
 from flow3d.renderer import FlowRenderer
 from flow3d.synthesis import cut_out

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..datasets.cache import Batch
+from ..datasets.batch import Batch
 from .config import TrainingConfig
 from .losses import LossTerms
 

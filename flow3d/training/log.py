@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..datasets.cache import Batch
+from ..datasets.batch import Batch
 from ..files import write_whole
 from ..preprocessing.images import write_image
 from ..renderer import FlowRenderer

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..datasets.cache import Batch
+from ..datasets.batch import Batch
 from ..morphable import PARTS
 from ..renderer import FlowRenderer, cut_out_again
 from ..synthesis import Refined, cut_out, hole_of, project

@@ -16,7 +16,8 @@ import torch
 from tqdm import tqdm
 
 from ..config import RendererConfig, preset
-from ..datasets.cache import Batch, FrameCache
+from ..datasets.batch import Batch
+from ..datasets.cache import FrameCache
 from ..datasets.pairs import BLOCK
 from ..files import write_whole
 from ..renderer import FlowRenderer

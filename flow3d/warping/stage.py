@@ -94,10 +94,12 @@ class WarpingStage(nn.Module):
             if start is None:
                 raise ValueError("start: this model knows the source's motion (source_coefficients), got none")
             z = self.code(target, start)
+        rigid = None if self.pose is None or start is None else self.pose(start, target)
+        if rigid is not None:  # then what the network reads lies where it writes
+            lifted = warp3d(lifted, rigid)
         features = self.flow_network.features(lifted, z)
         flow = self.flow_network.flow(features)
-        if self.pose is not None and start is not None:
-            flow = flow + self.pose(start, target)
+        flow = flow if rigid is None else flow + rigid
         pixel_flow = None if self.collapse is None else flow_to_image(flow, self.collapse(features), self.config.size)
         # a 2D network's one slice moves all slices alike
         return flow.expand(-1, -1, self.config.volume[0], -1, -1), pixel_flow, z

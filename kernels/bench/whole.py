@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")]
 from bench import report  # noqa: E402
 from flow3d.config import Recipe, preset  # noqa: E402
-from flow3d.datasets.cache import Batch  # noqa: E402
+from flow3d.datasets.batch import Batch  # noqa: E402
 from flow3d.renderer import FlowRenderer  # noqa: E402
 from flow3d.training.config import training  # noqa: E402
 from flow3d.training.losses import loss_total  # noqa: E402

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...datasets.cache import Batch, FrameCache
+from ...datasets.batch import Batch
+from ...datasets.cache import FrameCache
 from ...morphable.checks import Whole
 from ...preprocessing.regressor import COEFFICIENTS, CoefficientRegressor
 from ..coefficient_errors import RADIUS, ask

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...config import preset
-from ...datasets.cache import Batch
+from ...datasets.batch import Batch
 from ...synthesis.refine import NEARLY_ONE
 from ...warping import MappingNetwork, warp_pixels
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from flow3d_kernels import warp3d
 
 from ...config import preset
-from ...datasets.cache import RADIUS, Batch
+from ...datasets.batch import Batch
+from ...datasets.cache import RADIUS
 from ...morphable import Camera
 from ...morphable.camera import CROP_FRAME
 from ...morphable.coefficients import CROP, ROTATION, TRANSLATION

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...datasets.cache import Batch
+from ...datasets.batch import Batch
 from ...warping import warp_pixels
 from ...warping.adain import start_at_zero
 from .base import Asked, Depths, Motion, Rival, Scalar, Widths

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...datasets.cache import Batch, FrameCache
+from ...datasets.batch import Batch
+from ...datasets.cache import FrameCache
 from ...datasets.pairs import BLOCK
 from ...morphable import Camera
 from ...training.config import TrainingConfig, training

@@ -10,7 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
 from flow3d import FlowRenderer, preset
-from flow3d.datasets.cache import Batch, FrameCache, build_cache
+from flow3d.datasets.batch import Batch
+from flow3d.datasets.cache import FrameCache, build_cache
 from flow3d.teach import lesson_07
 from flow3d.teach.figures.training import HUES, ZERO, loss_curves, read_curve, recorded, share_bars, signature
 from flow3d.teach.lesson_07 import NETWORKS, WatchedTrainer, flow_error, joined, shuffled, term_gradients, thin

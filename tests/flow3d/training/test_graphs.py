@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from flow3d import FlowRenderer, preset
-from flow3d.datasets.cache import Batch, FrameCache, build_cache
+from flow3d.datasets.batch import Batch
+from flow3d.datasets.cache import FrameCache, build_cache
 from flow3d.training.config import training
 from flow3d.training.graphs import GraphedLoss
 from flow3d.training.losses import LossTerms, loss_total
