@@ -71,6 +71,8 @@ class RendererConfig:
             the refiner paints (absent).
         residual_flow: a second, finer 2D flow from the warped picture (absent).
         refine_residual: the refiner changes the decoded warp instead of painting it anew (absent).
+        matte_residual: the refiner's matte starts from the source's, warped, instead of from the same grey everywhere,
+            which for hundreds of steps left a dark rim beside a turned head (absent). No shipped weights have it.
         pose_flow: the flow of a head that turns and moves as a whole is computed from both poses; the flow network sees
             the source turned by it and adds what is left. The motion vector then ends in the pose (absent). No shipped
             weights have it.
@@ -107,6 +109,7 @@ class RendererConfig:
     rgb_warp: bool = False
     residual_flow: bool = False
     refine_residual: bool = False
+    matte_residual: bool = False
     pose_flow: bool = False
 
     def __post_init__(self) -> None:
@@ -134,6 +137,8 @@ class RendererConfig:
                 raise ValueError(f"refiner_alpha: expected False where {name} is, got True")
         if self.hole_fill and not self.hole_mask:
             raise ValueError("hole_mask: expected True where hole_fill is, got False")
+        if self.matte_residual and not (self.refiner_alpha and self.rgb_warp):
+            raise ValueError("matte_residual: expected False without refiner_alpha and rgb_warp, got True")
         if self.pose_flow and not (self.source_coefficients and self.flow_dimensions == 3):
             raise ValueError("pose_flow: expected False without source_coefficients and a 3D flow, got True")
         if self.size >> (len(self.unet) - 1) < 2:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..config import RendererConfig
-from ..warping import Warped
+from ..warping import Warped, warp_pixels
 from .projection import cut_out
 from .transunet import refiner
 
@@ -33,8 +33,18 @@ class Refiner(nn.Module):
         super().__init__()
         self.config, self.network = config, refiner(config) if config.refine else None
 
-    def forward(self, foreground: Float[Tensor, "B 3 S S"], warped: Warped, z: Float[Tensor, "B Z"]) -> Refined:
-        """Refine a warped picture of the source ``foreground`` for the motion ``z``."""
+    def forward(
+        self,
+        foreground: Float[Tensor, "B 3 S S"],
+        warped: Warped,
+        z: Float[Tensor, "B Z"],
+        matte: Float[Tensor, "B 1 S S"] | None = None,
+    ) -> Refined:
+        """Refine a warped picture of the source ``foreground`` for the motion ``z``.
+
+        Raises:
+            ValueError: a model with ``matte_residual`` was not given the source's ``matte``.
+        """
         if self.network is None:
             return Refined(warped.image)
         layers = [foreground, warped.image]
@@ -44,9 +54,17 @@ class Refiner(nn.Module):
         start = torch.atanh(warped.image * NEARLY_ONE) if self.config.refine_residual else 0.0
         painted = torch.tanh(start + 2 * out[:, :3])
         mask = None if warped.pixels is None else torch.sigmoid(4 * out[:, -1:] + 1)
-        alpha = torch.sigmoid(4 * out[:, 3:4] + 1) if self.config.refiner_alpha else None
+        alpha = torch.sigmoid(4 * out[:, 3:4] + self._start(warped, matte)) if self.config.refiner_alpha else None
         foreground = compose(painted, warped.pixels, mask, alpha)
         return Refined(foreground, alpha, mask, None if mask is None and alpha is None else painted)
+
+    def _start(self, warped: Warped, matte: Tensor | None) -> Tensor | float:
+        """The logit that the matte begins with."""
+        if not self.config.matte_residual:
+            return 1.0
+        if matte is None or warped.pixel_flow is None:
+            raise ValueError("matte: expected the source's, which this model warps (matte_residual), got None")
+        return torch.logit(warp_pixels(matte, warped.pixel_flow).clamp(1 - NEARLY_ONE, NEARLY_ONE))
 
 
 def compose(

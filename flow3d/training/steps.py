@@ -55,7 +55,7 @@ class TrainingStep(nn.Module):
         if self.config.phase == 1:
             foreground, alpha = batch.target_foreground, batch.target_alpha
         else:
-            refined = self.renderer.refiner(source.foreground, warped, z)
+            refined = self.renderer.refiner(source.foreground, warped, z, batch.source_alpha)
             alpha = self.renderer.matte(refined, warped, batch.source_alpha)
             foreground = cut_out_again(refined, alpha)
             terms |= self._refining(batch, weight, answer, refined)

@@ -79,6 +79,14 @@ LEGS: dict[str, Leg] = {
             "told the pose", "ours: a turn of the whole head is computed, not learned", "extended",
             renderer={"pose_flow": True},
         ),
+        Leg(
+            "warped matte", "ours: the matte starts from the source's, warped", "extended",
+            renderer={"matte_residual": True},
+        ),
+        Leg(
+            "told the pose, warped matte", "ours: both", "told the pose",
+            renderer={"pose_flow": True, "matte_residual": True},
+        ),
         Leg("strict", "the paper as it is written", "extended", "strict"),
         Leg("strict, quick", "the paper's networks and losses, our optimiser", "strict", "strict", quick=True),
         _alone("source coefficients", {"source_coefficients": True}),
