@@ -64,7 +64,8 @@ class Refiner(nn.Module):
             return 1.0
         if matte is None or warped.pixel_flow is None:
             raise ValueError("matte: expected the source's, which this model warps (matte_residual), got None")
-        return torch.logit(warp_pixels(matte, warped.pixel_flow).clamp(1 - NEARLY_ONE, NEARLY_ONE))
+        there = warp_pixels(matte, warped.pixel_flow.detach())  # where the flow points is not the matte's to say
+        return torch.logit(there.clamp(1 - NEARLY_ONE, NEARLY_ONE))
 
 
 def compose(
