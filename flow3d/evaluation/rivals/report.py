@@ -45,14 +45,15 @@ FAIRNESS = (
     "advantage that the others do not have; in cross-ID it shows another person, whose proportions they take over, "
     "since a pair has no first frame to be relative to.",
     "The others read exact coefficients, which nobody has of a photograph. face-vid2vid is also told what they mean: "
-    "it turns its keypoints with the true rotation about the true neck, which the others must learn; so must ours, and "
-    "the same is told to ours, told the pose (`pose_flow`), which no paper has.",
+    "it turns its keypoints with the true rotation about the true neck, which the others, our first too, must learn. "
+    "Our second is told the same (`pose_flow`), and its matte starts from the source's, warped (`matte_residual`).",
     "Bi-Layer has no flow from frame to source, so it trains on pictures from the first step; X2Face paints nothing.",
     "None of the rivals separates person and background. Ours does, is given the source's matte, and pastes known "
     "background back. Affine map and exact flow are given the true matte, background and flow.",
     "These are small re-implementations from the papers' descriptions, trained for minutes on drawn heads. They say "
     "which idea fares how under this budget, and nothing of the published models.",
 )
+SHORT = {OURS: "ours, extended", TOLD: "+ pose, matte"}  # above a sheet's columns
 RESIDUAL = {
     True: "A rival with a flow paints on top of the source's warped pixels, a help that our own refiner has and no "
     "rival's paper describes.",
@@ -124,7 +125,7 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Where ours leads, and where not", "", *(verdicts(results) or ["Ours is not among the results."])]
     if told := verdicts(results, TOLD):
-        lines += ["", "## Where ours, told the pose, leads, and where not", "", *told]
+        lines += ["", "## Where ours, told the pose and with a warped matte, leads, and where not", "", *told]
     lines += ["", "## How to read it", "", *(f"- {line}" for line in FAIRNESS)]
     if "residual" in settings:
         lines.append(f"- {RESIDUAL[settings['residual']]}")
@@ -134,7 +135,7 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
 
 def rivals_sheet(path: Path, methods: Mapping[str, Method], lists: Mapping[str, Pairs], rows: int = 2) -> None:
     """A row for each of the first pairs of every list; columns: source, driver, exact flow, every method, truth."""
-    names = ["source", "driving", "exact-flow warp", *(name.partition(",")[0] for name in methods), "truth"]
+    names = ["source", "driving", "exact-flow warp", *(SHORT.get(name, name) for name in methods), "truth"]
     pictures, titles = [], []
     for kind, pairs in lists.items():
         for seed, pair in list(pairs.items())[:rows]:

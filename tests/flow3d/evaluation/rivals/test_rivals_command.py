@@ -16,7 +16,7 @@ from flow3d.evaluation.rivals import RIVALS, rival
 from flow3d.evaluation.rivals.base import Motion, Rival, Widths
 from flow3d.evaluation.rivals.drivers import Drivers, rival_method
 from flow3d.evaluation.rivals.report import rivals_report, verdicts
-from flow3d.evaluation.rivals.run import OURS, TOLD, Runner, budget_of, measure_baselines
+from flow3d.evaluation.rivals.run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
 
 FIRST = 1_000_000
 BUDGET = budget_of("micro", 3, 2, 1, 1)
@@ -90,7 +90,7 @@ def test_our_own_leg_is_trained_here_or_taken_over(frames, lists, tmp_path):
     there.write_text(json.dumps(leg))
     (taken,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([OURS], [0], lambda _: None)
     assert taken == own | {"seconds": 7, "numbers": {"a": 1.0}}
-    file_of(tmp_path, "told the pose", 0).write_text(json.dumps(leg | {"numbers": {"a": 2.0}}))
+    file_of(tmp_path, OWN[TOLD], 0).write_text(json.dumps(leg | {"numbers": {"a": 2.0}}))
     (told,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([TOLD], [0], lambda _: None)
     assert told["numbers"] == {"a": 2.0}
     assert told["parameters"] > own["parameters"]
@@ -134,9 +134,9 @@ def test_the_report_says_who_leads():
     assert "5.00 ± 0.71" in table
     assert "HyperReenact is absent" in table
     assert "warped pixels" in table
-    assert "told the pose, leads" not in table
+    assert "told the pose and" not in table
     told = rivals_report([*behind, result(TOLD, 0, 9.0), result(TOLD, 1, 9.5)], {}, "command")
-    section = told[told.index("## Where ours, told the pose, leads") :]
+    section = told[told.index("## Where ours, told the pose and") :]
     assert "- cross PSNR, dB: ours leads DaGAN, 9.25 against 5.00 (clear)." in section
     with pytest.raises(ValueError, match="results: expected at least one leg"):
         rivals_report([], {}, "command")
