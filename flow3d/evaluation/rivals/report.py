@@ -53,7 +53,7 @@ FAIRNESS = (
     "These are small re-implementations from the papers' descriptions, trained for minutes on drawn heads. They say "
     "which idea fares how under this budget, and nothing of the published models.",
 )
-SHORT = {OURS: "ours, extended", TOLD: "+ pose, matte"}  # above a sheet's columns
+SHORT = {OURS: "ours, extended", TOLD: "ours + pose, matte"}  # above a sheet's columns
 RESIDUAL = {
     True: "A rival with a flow paints on top of the source's warped pixels, a help that our own refiner has and no "
     "rival's paper describes.",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from flow3d import assets
 from flow3d.evaluation.ablations import LEGS
 from flow3d.evaluation.ablations.report import SHOWN, values_of
+from flow3d.evaluation.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
 Results = Sequence[Mapping[str, Any]]
@@ -128,7 +129,7 @@ def rival_dots(results: Results, numbers: Sequence[str] = RIVALLED) -> Figure:
                 _dots(cell, np.array(table.get(name, [])), line, COLORS["blue"])
             # What a copy of the source reaches.
             cell.axvline(100 if "%" in number else 0, color=INK, linewidth=0.9)
-            _rows(cell, names if not column else None, len(names))
+            _rows(cell, [OWN.get(name, name) for name in names] if not column else None, len(names))
             cell.set_title(_short(number), fontsize=9)
             cell.set_xlabel("better →" if MORE_IS_BETTER[number] else "← better", fontsize=9)
     return figure
@@ -162,6 +163,8 @@ def _rows(cell: Axes, names: Sequence[str] | None, count: int) -> None:
 def _label(leg: str) -> str:
     """A leg and the table it tests; what is alone on top of "strict, quick" loses that name."""
     short = leg.replace("strict, quick + ", "+ ")
+    if LEGS[leg].recipe == "strict" and "+" not in leg:
+        return short
     return f"{short} · {PAPER[leg]}" if leg in PAPER else f"{short} · ours"
 
 
