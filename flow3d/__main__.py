@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import torch
 
-from .config import PRESETS
+from .config import PRESETS, RendererConfig, preset
 from .datasets.cache import FrameCache, build_cache
 from .evaluation import evaluate
 from .evaluation.ablations import command as ablations
@@ -57,6 +57,13 @@ def parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of TrainingConfig; repeatable"
+    )
+    train.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a switch of RendererConfig; repeatable",
     )
     regress = commands.add_parser("regress", help="train a coefficient regressor, or measure one")
     regress.add_argument("--evaluate", metavar="WEIGHTS", help="print the errors of these weights, a name or a folder")
@@ -120,17 +127,22 @@ def _train(options: argparse.Namespace) -> int:
 
     _set_threads(options.threads)
     config = training(options.preset, options.recipe, cast("Literal[1, 2]", options.phase))
+    described = preset(options.preset, options.recipe)
     if options.resume:  # what was chosen then holds, unless it is said again
-        found = read_checkpoint(options.out).training
+        checkpoint = read_checkpoint(options.out)
+        found = checkpoint.training
         if (found.preset, found.recipe, found.phase) == (config.preset, config.recipe, config.phase):
-            config = found
+            config, described = found, RendererConfig.from_json(checkpoint.renderer)
     changes = {
         name: value for name in ("steps", "seed", "batch", "features") if (value := getattr(options, name)) is not None
     }
     config = config.replace(**changes | dict(map(_setting, options.set)))
+    described = described.replace(**dict(map(_setting, options.model)))
     data = FrameCache(options.data)
     held_out = FrameCache(options.held_out) if options.held_out else None
-    trainer = Trainer(config, data, options.out, resume=options.resume, start=options.start, held_out=held_out)
+    trainer = Trainer(
+        config, data, options.out, resume=options.resume, start=options.start, held_out=held_out, described=described
+    )
     outcome = trainer.run(minutes=options.minutes)
     if trainer.first:
         print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
@@ -182,7 +194,7 @@ def _set_threads(threads: int) -> None:
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"set: expected NAME=VALUE, got {text!r}")
+        raise ValueError(f"set, model: expected NAME=VALUE, got {text!r}")
     try:
         return name, ast.literal_eval(value)
     except (SyntaxError, ValueError):

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from flow3d import FlowRenderer
 from flow3d.__main__ import main
 from flow3d.datasets.cache import build_cache
 from flow3d.training.checkpoint import read_checkpoint
@@ -42,6 +43,19 @@ def test_train_and_resume(frames, tmp_path, capsys):
     assert (found.step, found.training.batch, found.training.hard_pairs) == (5, 2, 1.0)
     following = ("--phase", "2", "--start", str(tmp_path / "out"), "--steps", "1")
     assert train(frames, tmp_path / "two", "--recipe", "extended", *following) == 0
+
+
+def test_a_switch_of_the_renderer_is_trained_and_resumed(frames, tmp_path, capsys):
+    told = ("--recipe", "extended", "--batch", "2", "--model", "pose_flow=True", "--model", "matte_residual=True")
+    assert train(frames, tmp_path / "out", *told, "--steps", "2") == 0
+    assert train(frames, tmp_path / "out", "--recipe", "extended", "--resume", "--steps", "3") == 0
+    assert FlowRenderer.from_pretrained(tmp_path / "out" / "weights").config.pose_flow
+    after = ("--phase", "2", "--start", str(tmp_path / "out"), "--steps", "1")
+    assert train(frames, tmp_path / "two", *told, *after) == 0
+    assert train(frames, tmp_path / "three", "--recipe", "extended", *after) == 2
+    assert "start: expected weights of" in capsys.readouterr().err
+    assert train(frames, tmp_path / "four", "--model", "pose_flaw=True") == 2
+    assert "pose_flaw: expected a field of RendererConfig; the nearest is 'pose_flow'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
