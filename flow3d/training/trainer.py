@@ -40,6 +40,7 @@ class Trainer:
     """One phase of training.
 
     Every step's pairs follow from seed, step and process alone, so a resumed training sees what it would have seen.
+    On a card, frames that fit into half of its free memory are held there; with one process a step is one CUDA graph.
 
     Args:
         config: recipe and sizes; see :func:`training`.
