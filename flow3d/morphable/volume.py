@@ -95,9 +95,9 @@ def rigid_flow(
     )
     flat = (here - crop_t[..., 1:] / CROP_FRAME) / crop_t[..., :1]  # (B, D, H, W, 2)
     flat = flat / zoom * (z + camera.distance)[..., None]
-    centre = flat.new_tensor([0.0, camera.centre_y])
+    # filled where they are needed: a tensor made of a list is copied to a card, which no CUDA graph may record
+    centre, pivot = (torch.cat([flat.new_full((1,), x) for x in each]) for each in ((0.0, camera.centre_y), PIVOT))
     point = torch.cat([flat + centre, z[..., None].expand(*flat.shape[:-1], 1)], -1).flatten(1, 3)  # (B, P, 3)
-    pivot = point.new_tensor(PIVOT)
     back = turn @ turn_t.mT  # from target to source, about the spine's top
     point = (point - pivot - shift_t) @ back.mT + pivot + shift
     point = point.unflatten(1, z.shape)

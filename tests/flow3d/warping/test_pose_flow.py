@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flow3d import FlowRenderer, preset
 from flow3d.morphable import Coefficients
@@ -28,6 +29,23 @@ def test_each_of_a_batch_gets_its_own_and_gradients_reach_the_pose():
     both.square().mean().backward()
     assert there.grad is not None
     assert (there.grad.abs() > 0).all()
+
+
+class NoLists(TorchDispatchMode):
+    """Refuses tensors that are made of Python's lists: on a card they are copies, which no CUDA graph may record."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func is not torch.ops.aten.lift_fresh.default
+        return func(*args, **kwargs or {})
+
+
+def test_a_graph_may_record_it():
+    here, there = (torch.cat([each.values[:, 64:] for each in moved(poses)]) for poses in (POSES, MOVED))
+    depths = VolumeGrid().depths(4)
+    with NoLists():
+        assert torch.isfinite(rigid_flow(here, there, depths, 8)).all()
+    with NoLists(), pytest.raises(AssertionError):
+        torch.tensor([1.0])
 
 
 def test_the_network_starts_from_the_pose_and_keeps_the_rest_of_its_vector():
