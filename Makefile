@@ -27,7 +27,7 @@ test: $(VENV)/.installed-test
 	FLOW3D_CI=1 $(PY) -m pytest --nbmake --nbmake-timeout=120 --nbmake-kernel=python3 tests $(NOTEBOOKS) $(TEST_ARGS)
 
 bench: $(VENV)/.installed
-	$(PY) kernels/bench/bench.py --out kernels/bench/results/ $(BENCH_ARGS)
+	$(PY) kernels/bench/operations.py --out kernels/bench/results/ $(BENCH_ARGS)
 
 figures: $(VENV)/.installed
 	$(PY) -m flow3d.teach.gallery --out notebooks/figures

@@ -14,15 +14,26 @@ from torch import Tensor, nn
 
 from .config import RendererConfig, preset
 from .morphable import Coefficients
-from .motion_transfer import correct_crop, relative_windows
+from .morphable.transfer import correct_crop, relative_windows
+from .perception.regressor import shipped_regressor
 from .preprocessing.images import check_image
 from .preprocessing.matting import grabcut, seeded_grabcut
-from .preprocessing.regressor import shipped_regressor
 from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
 from .warping import MappingNetwork, Source, Warped, WarpingStage, flow_to_image, warp_pixels
-from .weights import load_renderer, save_renderer
+from .weights import find_folder, load_network, save_folder
 
 Matting = Callable[[Float[Tensor, "3 S S"]], Float[Tensor, "1 S S"]]
+
+NETWORKS = ("mapping", "warping", "refiner", "inpainter")  # of a FlowRenderer, one file each
+CARD = """# {name}, {recipe}
+
+A FlowRenderer for {size} px. `{recipe}` {meaning}
+Trained on procedural heads only: on photographs of people it is not expected to work.
+Frames that it makes are generated, and must be labelled so.
+
+{text}
+"""
+MEANING = {"strict": "is the paper's literal reading.", "extended": "holds extensions that the paper does not have."}
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,3 +201,21 @@ def window_of(source: Float[Tensor, "3 S S"]) -> Float[Tensor, "73 27"]:
 def cut_out_again(refined: Refined, alpha: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B 3 S S"]:
     """A strict model's picture is cut out by the matte found for it; an extended one's is cut out already."""
     return refined.foreground if refined.alpha is not None else cut_out(refined.foreground, alpha)
+
+
+def save_renderer(renderer: FlowRenderer, folder: str | os.PathLike[str], card: str = "") -> Path:
+    """Write a renderer; see :meth:`flow3d.FlowRenderer.save_pretrained`."""
+    config = renderer.config
+    text = CARD.format(
+        name=config.name, recipe=config.recipe, size=config.size, meaning=MEANING[config.recipe], text=card
+    )
+    return save_folder(folder, {name: getattr(renderer, name) for name in NETWORKS}, config.to_json(), text)
+
+
+def load_renderer(name_or_folder: str | os.PathLike[str], kind: type[FlowRenderer]) -> FlowRenderer:
+    """Read what :func:`save_renderer` wrote; see :meth:`flow3d.FlowRenderer.from_pretrained`."""
+    folder, text = find_folder(name_or_folder)
+    renderer = kind(RendererConfig.from_json(text))
+    for name in NETWORKS:
+        load_network(folder, name, getattr(renderer, name), f"{renderer.config.name} ({renderer.config.recipe})")
+    return renderer.eval()

@@ -5,29 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
 from . import assets
-from .config import RendererConfig
 from .files import write_whole
-
-if TYPE_CHECKING:
-    from .renderer import FlowRenderer
-
-NETWORKS = ("mapping", "warping", "refiner", "inpainter")  # of a FlowRenderer, one file each
-CARD = """# {name}, {recipe}
-
-A FlowRenderer for {size} px. `{recipe}` {meaning}
-Trained on procedural heads only: on photographs of people it is not expected to work.
-Frames that it makes are generated, and must be labelled so.
-
-{text}
-"""
-MEANING = {"strict": "is the paper's literal reading.", "extended": "holds extensions that the paper does not have."}
 
 
 def save_folder(folder: str | os.PathLike[str], networks: Mapping[str, nn.Module], config: str, card: str) -> Path:
@@ -88,21 +72,3 @@ def load_network(folder: Path, name: str, network: nn.Module, described: str) ->
     if extra := sorted(set(tensors) - set(fits)):
         raise ValueError(f"{file.name}: expected no tensor called {extra[0]!r} in {described}")
     network.load_state_dict(fits)
-
-
-def save_renderer(renderer: FlowRenderer, folder: str | os.PathLike[str], card: str = "") -> Path:
-    """Write a renderer; see :meth:`flow3d.FlowRenderer.save_pretrained`."""
-    config = renderer.config
-    text = CARD.format(
-        name=config.name, recipe=config.recipe, size=config.size, meaning=MEANING[config.recipe], text=card
-    )
-    return save_folder(folder, {name: getattr(renderer, name) for name in NETWORKS}, config.to_json(), text)
-
-
-def load_renderer(name_or_folder: str | os.PathLike[str], kind: type[FlowRenderer]) -> FlowRenderer:
-    """Read what :func:`save_renderer` wrote; see :meth:`flow3d.FlowRenderer.from_pretrained`."""
-    folder, text = find_folder(name_or_folder)
-    renderer = kind(RendererConfig.from_json(text))
-    for name in NETWORKS:
-        load_network(folder, name, getattr(renderer, name), f"{renderer.config.name} ({renderer.config.recipe})")
-    return renderer.eval()

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import Whole, check_integer, check_size
 from ..files import write_whole
 from ..morphable import Camera, Coefficients, Person, ProceduralHead, making_faces, talking_head
-from ..morphable.checks import Whole, check_integer, check_size
 from ..morphable.coefficients import index
+from ..morphable.flow import Geometry, flow_between
 from .batch import Batch
-from .cached_flow import flow_between
 from .pairs import BLOCK, driver_of
 
 VERSION = 2
@@ -255,7 +255,7 @@ class FrameCache:
         one, other = self._side(who, first), self._side(who, second)
         if both:
             one, other = ({k: torch.cat([a[k], b[k]]) for k in a} for a, b in ((one, other), (other, one)))
-        flow, visible = flow_between(other, one, Camera().pixels_per_unit(self.size))
+        flow, visible = flow_between(_geometry(other), _geometry(one), Camera().pixels_per_unit(self.size))
         parts = ("image", "black", "alpha", "window")
         pictures = [side[name] for name in parts for side in (one, other)]
         return Batch(*pictures, flow, visible, other["labels"].long()[:, None])
@@ -278,3 +278,9 @@ class FrameCache:
             held = self.held[name]
             return held[tuple(torch.from_numpy(each).to(held.device) for each in where)]
         return torch.from_numpy(np.stack([self.arrays[name][place] for place in zip(*where, strict=True)]))
+
+
+def _geometry(side: dict[str, Tensor]) -> Geometry:
+    """What the exact flow needs of stored frames; their third barycentric weight is what is left of one."""
+    weights = torch.cat([side["weights"], 1 - side["weights"].sum(-1, keepdim=True)], -1)
+    return Geometry(side["corners"], weights, side["depth"], side["material"], side["alpha"], side["vertices"])

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..checks import Whole, check_size
 from ..morphable import Coefficients, talking_head
-from ..morphable.checks import Whole, check_size
 from .pairs import person_of
 
 

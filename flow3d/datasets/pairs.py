@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..morphable import Person, exact_flow, talking_head
-from ..morphable.checks import Whole, check_integer, check_size
+from ..checks import Whole, check_integer, check_size
+from ..morphable import Person, exact_flow, random_alpha, talking_head
 
 CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
 APART = 12  # frames: half a second
@@ -52,6 +52,11 @@ class Pair:
 def person_of(seed: int) -> Person:
     """The person of a seed; the last few are kept, since pairs of a seed share one."""
     return Person.random(seed)
+
+
+def identity_of(seed: int) -> Float[Tensor, " 80"]:
+    """The identity coefficients of :meth:`Person.random`, without building the person."""
+    return random_alpha(np.random.default_rng([seed, 1]))
 
 
 def driver_of(seed: int) -> int:

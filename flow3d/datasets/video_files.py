@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..morphable.checks import Whole, check_integer
+from ..checks import Whole, check_integer
 from ..preprocessing.images import from_uint8, read_image, to_uint8
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")

@@ -11,43 +11,24 @@ from typing import Any
 
 import torch
 
+from ..checks import check_integer
 from ..datasets import Pair
 from ..files import write_whole
-from ..morphable.checks import check_integer
-from ..morphable.threads import one_thread
 from ..renderer import FlowRenderer
-from . import sheets, tables
-from .controls import control_table
-from .edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
-from .lines import Table
-from .pair_files import COUNTS
-from .pair_rows import Pairs, Row, measure
-from .protocol_run import run_protocol
-from .protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
-from .reenactment import Method, renderer_method
-from .report import as_csv, write_report
-from .settings import NOTES, settings_of
-from .speed import SETTLED, frame_seconds, memory_table, speed_table
-from .video_run import run_videos
+from ..threads import one_thread
+from .measure.edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
+from .measure.method import Method, renderer_method
+from .measure.pair_rows import Pairs, Row, measure
+from .pairs.protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
+from .report import quality_tables as tables
+from .report import sheets
+from .report.controls import control_table
+from .report.run_record import NOTES, settings_of
+from .report.speed import SETTLED, frame_seconds, memory_table, speed_table
+from .report.table import Table
+from .report.write import as_csv, write_report
 
 SHOWN, WORST = 10, 10  # rows of a contact sheet
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
-    parser.add_argument("--weights", required=True, help="name of shipped weights, such as tiny, or a folder")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the reports and contact sheets")
-    parser.add_argument("--protocol", choices=list(COUNTS), help="one protocol on its published list, by bins of yaw")
-    parser.add_argument("--list", type=Path, help="a list of one's own, like data/protocols, for --protocol")
-    parser.add_argument("--videos", type=Path, help="measure on a folder of one's own videos instead")
-    parser.add_argument("--inception", type=Path, help="TorchScript of Inception, for FID; with --protocol or --videos")
-    parser.add_argument("--arcface", type=Path, help="ONNX of ArcFace, for CSIM (ArcFace); as above")
-    parser.add_argument("--pairs", type=int, default=200, help="self-ID pairs")
-    parser.add_argument("--cross", type=int, default=100, help="cross-ID pairs")
-    parser.add_argument("--wide", type=int, default=60, help=f"self-ID pairs of more than {WIDE:.0f} degrees of yaw")
-    parser.add_argument("--edits", type=int, default=24, help="identities whose single coefficients are edited")
-    parser.add_argument("--long", type=int, default=2000, help="frames of the run that watches memory; 0 leaves it out")
-    parser.add_argument("--no-pictures", action="store_true", help="write no contact sheets")
 
 
 def quality(
@@ -89,22 +70,13 @@ def all_settings(renderer: FlowRenderer, options: argparse.Namespace) -> dict[st
 
 
 @one_thread()
-def run(options: argparse.Namespace) -> int:
+def run_evaluation(options: argparse.Namespace) -> int:
     """Measure, print, and write evaluation.md, evaluation.json, pairs.csv, machine.md, machine.json and the sheets.
 
     Raises:
         ValueError: nothing to measure, or weights that do not fit their configuration.
         OSError: no such weights, or ``out`` cannot be written.
     """
-    if options.videos:
-        return run_videos(options)
-    if options.protocol:
-        return run_protocol(options)
-    if options.list:
-        raise ValueError("list: expected --protocol beside it, which says how its pairs are meant")
-    for name in ("inception", "arcface"):
-        if getattr(options, name):
-            raise ValueError(f"{name}: expected --protocol or --videos beside it; no other report has its score")
     for name in ("pairs", "cross", "wide", "edits"):
         check_integer(getattr(options, name), name, 1)
     if options.long and options.long <= SETTLED:

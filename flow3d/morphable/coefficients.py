@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .checks import check_integer
+from ..checks import check_integer
 from .coefficient_files import PathLike, read_json, read_npz, write_json, write_npz
 from .head.expressions import EXPRESSIONS
 

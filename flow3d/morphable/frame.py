@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .camera import Camera
 from .rasteriser import Surface
-
-if TYPE_CHECKING:
-    from .scene import Person
 
 # What a pixel shows. "eyes" are the eyeballs and the lids that cover them; "mouth" is the lips and what they open on.
 PARTS = {"background": 0, "skin": 1, "eyes": 2, "mouth": 3, "hair": 4, "clothing": 5, "brows": 6, "neck": 7}
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """What all frames of one person share: triangles, their material's numbers, and the camera that sees them."""
+
+    faces: Int[Tensor, "F 3"]
+    material: Int[Tensor, " F"]
+    camera: Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +36,7 @@ class Frame:
         surface: triangle and barycentric weights at every pixel centre.
         screen: (V,2) pixel positions of all vertices.
         vertex_depth: (V,) their distances from the camera in head half-heights.
-        person: who is seen.
+        mesh: whose triangles ``surface`` counts; one person's frames have the same.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -41,7 +47,7 @@ class Frame:
     surface: Surface
     screen: Float[Tensor, "V 2"]
     vertex_depth: Float[Tensor, " V"]
-    person: Person
+    mesh: Mesh
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .checks import Whole, check_integer
+from ..checks import Whole, check_integer
 from .coefficients import Coefficients
 from .head.expressions import COUNT, EXPRESSIONS
 from .head.fields import smoothstep

@@ -8,19 +8,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from ..checks import Whole, check_integer, check_size
+from ..threads import one_thread
 from . import materials
 from .appearance import Appearance, random_alpha, random_appearance
 from .backgrounds import paint_background
 from .camera import Camera
-from .checks import Whole, check_integer, check_size
 from .coefficients import CROP, Coefficients, one_frame
-from .frame import PARTS, Frame
+from .frame import PARTS, Frame, Mesh
 from .head.hair import STYLES, style_hair
 from .head.parts import MATERIAL
 from .head.procedural import ProceduralHead
 from .rasteriser import Surface, rasterise, vertex_normals
 from .shading import develop, illuminate
-from .threads import one_thread
 
 _PART_OF = dict(
     skin="skin", eyeball="eyes", rim="eyes", bag="mouth", teeth="mouth", tongue="mouth", hair="hair", ear="skin",
@@ -71,6 +71,7 @@ class Person:
         shade, hair = self._dress()
         keep = self._seen(hair, without)
         self.faces, self.material = self.head.faces[keep], self.head.material[keep]
+        self.mesh = Mesh(self.faces, self.material, self.camera)
         self.double_sided = (self.material == MATERIAL["hair"]) | (self.material == MATERIAL["cloth"])
         canonical = self.head.mean * _UPRIGHT
         self._table = torch.cat([canonical, self.head.local, shade[:, None]], 1)  # (V, 6)
@@ -152,7 +153,7 @@ class Person:
         image = alpha * foreground + (1 - alpha) * self.background(size)
         labels = self._labels(surface)
         distance = (surface.depth - self.camera.distance)[None]
-        return Frame(image, foreground, alpha, labels, distance, surface, screen, depth, self)
+        return Frame(image, foreground, alpha, labels, distance, surface, screen, depth, self.mesh)
 
     @one_thread()
     def shade(self, surface: Surface, coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor, "3 H W"]:

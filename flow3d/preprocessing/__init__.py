@@ -5,10 +5,9 @@ from .images import from_uint8, is_generated, read_image, to_uint8, write_image
 from .landmarks import ASTRONAUT_EXPRESSION, LANDMARK_NAMES, FaceLandmarks, astronaut, crop_portrait
 from .matting import grabcut
 from .portrait import Portrait
-from .regressor import CoefficientRegressor, RegressorConfig
 
 __all__ = [
-    "ASTRONAUT_EXPRESSION", "LANDMARK_NAMES", "CoefficientRegressor", "FaceLandmarks", "HeadFit", "Portrait",
-    "RegressorConfig", "astronaut", "crop_portrait",
+    "ASTRONAUT_EXPRESSION", "LANDMARK_NAMES", "FaceLandmarks", "HeadFit", "Portrait",
+    "astronaut", "crop_portrait",
     "fit_head", "from_uint8", "grabcut", "is_generated", "read_image", "to_uint8", "write_image",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from ..morphable import Appearance, Coefficients, Person, ProceduralHead, raster
 from ..morphable.head.fields import MOUTH_HALF_WIDTH, MOUTH_Y
 from ..morphable.model import PIVOT, rotation_matrix
 from ..morphable.rasteriser import Surface
-from ..morphable.threads import one_thread
+from ..threads import one_thread
 from .landmarks import LANDMARK_NAMES, FaceLandmarks
 
 LANDMARK_NOISE = 0.02  # head half-heights: how exactly a person clicks, 2 px in a 256 px crop

@@ -16,7 +16,7 @@ from ..morphable import Coefficients
 from ..morphable.coefficients import EXPRESSION, ROTATION
 from ..morphable.head.parts import MATERIAL
 from ..morphable.rasteriser import Surface
-from ..morphable.threads import one_thread
+from ..threads import one_thread
 from .fitting import HeadFit
 from .images import check_image
 

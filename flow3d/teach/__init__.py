@@ -3,7 +3,8 @@
 Needs Jupyter and matplotlib; nothing else in ``flow3d`` imports it.
 """
 
-from flow3d.teach import checks, figures
+from flow3d.teach import figures
+from flow3d.teach.exercises import checks
 from flow3d.teach.film import film
 from flow3d.teach.source import show_source
 from flow3d.teach.widget import View, explore

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..preprocessing.regressor import CoefficientRegressor
+from ..perception.regressor import CoefficientRegressor
 
 SCALES = 4  # 1, 1/2, 1/4 and 1/8 of the image
 Pyramid = list[list[Tensor]]  # for each scale, the feature maps (B,C,h,w)
@@ -123,7 +123,7 @@ class HeadFeatures(nn.Module):
 
     Args:
         weights: a regressor's folder, or the name of a shipped one; see
-            :class:`flow3d.preprocessing.CoefficientRegressor`.
+            :class:`flow3d.perception.CoefficientRegressor`.
 
     Raises:
         FileNotFoundError: no such folder or name, or a file of it is missing.

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch._dynamo import config as dynamo
 from torch._functorch import config as functorch
 
-from bench import cases
-from bench.cases import Row
-from bench.floors import floor_of
+import cases
+from cases import Row
 from flow3d_kernels import adain3d, backend, warp3d
-from tolerances import BENCH
+from gate import GATE
+from limits import floor_of
 
 BATCHES = (1, 4, 16, 64)
 CACHE = 64 * 2**20  # bytes of the largest L2 cache in sight; inputs rotate through twice as much
@@ -238,7 +238,7 @@ def timed(row: Row, device: str, repetitions: int, clock: Callable[[Callable[[],
     """One row's lines: forward and backward, and for a single input both as graphs too."""
     few = tuple(each[:2] for each in row.inputs)
     with dynamo.patch(recompile_limit=64):
-        error = cases.refuse_strays(replace(row, inputs=few), BENCH)
+        error = cases.refuse_strays(replace(row, inputs=few), GATE)
     graphs = (False, True) if row.inputs[0].shape[0] == 1 and device == "cuda" else (False,)
     lines = []
     for passes, graph in itertools.product(PASSES, graphs):

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
-from bench import cases, gpu
-from bench.cases import Row
-from bench.floors import floor_of
+import cases
+import gpu
+from cases import Row
+from limits import floor_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLUMNS = (
@@ -102,9 +103,9 @@ def card_markdown(record: dict | None) -> str:
         f"# {title}",
         "",
         *about,
-        "Command: `python kernels/bench/bench.py --device cuda --out kernels/bench/results/`.",
+        "Command: `python kernels/bench/operations.py --device cuda --out kernels/bench/results/`.",
         "",
-        "Ratio: rival over ours, medians: more is better. The floor counts every tensor once (floors.py); its time is",
+        "Ratio: rival over ours, medians: more is better. The floor counts every tensor once (limits.py); its time is",
         "at the copy bandwidth of the same run, and the share is that time over ours. Rivals get contiguous tensors.",
         "",
         *table(CARD_COLUMNS, cells),

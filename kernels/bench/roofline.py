@@ -9,16 +9,13 @@ floors are bytes over bandwidth. Measured points come from cuda.json beside the 
 import argparse
 import json
 import pathlib
-import sys
 
 import matplotlib as mpl
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "kernels"), str(ROOT / "tests")]
-from bench.floors import Floor, floor_of  # noqa: E402
+from limits import Floor, floor_of
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 BANDWIDTH, PEAK = 4.3e12, 60e12  # of a large card of 2024, assumed: bytes and float32 operations a second
 POINTS = {  # name -> operation, passes, bytes of a value, variant

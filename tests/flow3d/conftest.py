@@ -1,7 +1,12 @@
-"""One thread for small pictures."""
+"""One thread for small pictures; and methods whose scores are known: one gives the truth, one the source back."""
 
 import pytest
 import torch
+
+from flow3d.datasets import Pair, make_pair
+from flow3d.evaluation.measure.method import Method, Reenacted
+
+FIRST = 1_000_000
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -11,3 +16,34 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def pairs() -> dict[int, Pair]:
+    return {seed: make_pair(seed, 32) for seed in range(FIRST, FIRST + 3)}
+
+
+@pytest.fixture(scope="session")
+def oracle(pairs) -> Method:
+    """Knows the true answer of every pair by its driving window; its layer is the truth too."""
+
+    def method(source, alpha, source_window, windows) -> Reenacted:
+        found = [pair for window in windows for pair in pairs.values() if torch.equal(pair.driving_window, window)]
+        target, matte = torch.stack([p.target for p in found]), torch.stack([p.target_alpha for p in found])
+        behind = torch.stack([p.background for p in found])
+        layers = {"refined foreground": (target - (1 - matte) * (behind + 1), matte)}  # on black
+        flow = torch.stack([p.flow[:2] for p in found])
+        return Reenacted(target, matte, flow, layers, unpasted=-target)
+
+    return method
+
+
+@pytest.fixture(scope="session")
+def copy() -> Method:
+    """Gives the source back, whatever drives it."""
+
+    def method(source, alpha, source_window, windows) -> Reenacted:
+        still = source.new_zeros(2, *source.shape[1:])
+        return Reenacted(*(image.expand(len(windows), -1, -1, -1) for image in (source, alpha, still)))
+
+    return method

@@ -10,7 +10,7 @@ from flow3d import FlowRenderer, preset
 from flow3d.datasets import Pair, make_pair
 from flow3d.morphable import Coefficients, talking_head
 from flow3d.morphable.coefficients import CROP, index
-from flow3d.motion_transfer import correct_crop, relative_windows
+from flow3d.morphable.transfer import correct_crop, relative_windows
 from flow3d.renderer import window_of
 
 PAIR = make_pair(44, size=32)

@@ -7,10 +7,10 @@ import torch
 
 from flow3d import FlowRenderer, assets
 from flow3d.datasets import make_clip, make_pair
-from flow3d.evaluation.metrics import end_point_error, psnr
-from flow3d.evaluation.reenactment import renderer_method
+from flow3d.evaluation.measure.method import renderer_method
+from flow3d.evaluation.scores.metrics import end_point_error, psnr
 from flow3d.morphable.coefficients import index
-from flow3d.preprocessing import CoefficientRegressor
+from flow3d.perception import CoefficientRegressor
 from tolerances import SHIPPED
 
 MEGABYTES = 12  # what a clone can bear for one renderer

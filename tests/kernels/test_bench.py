@@ -1,6 +1,5 @@
 """The benchmark: it records what it measured, and nothing at all where a row strays from the reference."""
 
-import importlib.util
 import json
 import pathlib
 import sys
@@ -8,24 +7,23 @@ import time
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "kernels" / "bench" / "bench.py"
+import cases
+import operations
+import roofline
+from limits import floor_of
+
+RESULTS = pathlib.Path(operations.__file__).parent / "results"
 
 
 @pytest.fixture
 def bench(monkeypatch, tmp_path):
-    """The script as a module, on a small volume, writing to a fresh folder."""
-    spec = importlib.util.spec_from_file_location("bench_under_test", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module.cases, "SHAPE", (1, 4, 4, 8, 8))
-    monkeypatch.setattr(module.torch, "set_num_threads", lambda threads: None)
+    """The benchmark on a small volume, writing to a fresh folder."""
+    monkeypatch.setattr(cases, "SHAPE", (1, 4, 4, 8, 8))
+    monkeypatch.setattr(operations.torch, "set_num_threads", lambda threads: None)
     out = tmp_path / "results"
-    arguments = ["bench.py", "--out", str(out), "--commit", "0123456789abcdef", "--repetitions", "2"]
+    arguments = ["operations.py", "--out", str(out), "--commit", "0123456789abcdef", "--repetitions", "2"]
     monkeypatch.setattr(sys, "argv", arguments)
-    return module, out
+    return operations, out
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def test_it_records_every_row(bench, capsys):
     record = json.loads((out / "cpu.json").read_text(encoding="utf-8"))
     assert record["about"]["commit"] == "0123456789abcdef"
     assert {"device", "torch", "date", "clock", "command"} <= set(record["about"])
-    assert len(record["rows"]) == 2 * len(list(module.cases.rows("cpu")))
+    assert len(record["rows"]) == 2 * len(list(cases.rows("cpu")))
     assert all(row["ratio"] > 0 and row["plain_ms"]["p20"] <= row["plain_ms"]["p80"] for row in record["rows"])
     table = (out / "cpu.md").read_text(encoding="utf-8")
     assert table.count("\n| ") == 1 + len(record["rows"])
@@ -64,7 +62,6 @@ def test_it_records_every_row(bench, capsys):
 @pytest.mark.parametrize("part", ["values", "gradients"])
 def test_it_writes_nothing_where_parity_fails(part, bench, monkeypatch):
     module, out = bench
-    cases = module.cases
 
     def wrong(volume, flow, mask=None):
         right = cases.plain_warp(volume, flow, mask)
@@ -89,7 +86,7 @@ def test_a_card_is_measured_against_every_rival(bench, without_compiler):
     assert {row["batch"] for row in rows} == {1, 4, 16}
     assert {row["layout"] for row in rows} == {"channels-last", "contiguous"}
     about = dict.fromkeys(("device", "driver", "triton", "torch", "date", "commit"), "0123456789abcdef")
-    about = about | {"shape": module.cases.SHAPE, "repetitions": 2, "copy_bandwidth": bandwidth}
+    about = about | {"shape": cases.SHAPE, "repetitions": 2, "copy_bandwidth": bandwidth}
     table = module.report.card_markdown({"about": about, "rows": rows})
     assert table.count("\n| ") == 1 + len(rows)
     assert "|  |" not in table
@@ -103,7 +100,7 @@ def test_a_card_without_triton_is_not_measured(bench):
 
 def test_rows_that_nobody_measured_stay_empty(bench, monkeypatch):
     module, out = bench
-    monkeypatch.setattr(sys, "argv", ["bench.py", "--out", str(out), "--empty"])
+    monkeypatch.setattr(sys, "argv", ["operations.py", "--out", str(out), "--empty"])
     module.main()
     table = (out / "cuda.md").read_text(encoding="utf-8")
     rows = [line for line in table.splitlines() if line.startswith(("| warp3d", "| adain3d"))]
@@ -114,12 +111,11 @@ def test_rows_that_nobody_measured_stay_empty(bench, monkeypatch):
 
 def test_the_recorded_table_of_a_card_is_empty_or_has_its_record(bench, monkeypatch):
     module, _ = bench
-    results = SCRIPT.parent / "results"
     record = (
-        json.loads((results / "cuda.json").read_text(encoding="utf-8")) if (results / "cuda.json").exists() else None
+        json.loads((RESULTS / "cuda.json").read_text(encoding="utf-8")) if (RESULTS / "cuda.json").exists() else None
     )
-    monkeypatch.setattr(module.cases, "SHAPE", (1, 32, 16, 64, 64))
-    assert (results / "cuda.md").read_text(encoding="utf-8") == module.report.card_markdown(record)
+    monkeypatch.setattr(cases, "SHAPE", (1, 32, 16, 64, 64))
+    assert (RESULTS / "cuda.md").read_text(encoding="utf-8") == module.report.card_markdown(record)
 
 
 # Counted by hand at (16, 32, 16, 64, 64): 33.55 M values, flow 12.6 MB, mask 4.2 MB
@@ -138,17 +134,13 @@ def test_the_recorded_table_of_a_card_is_empty_or_has_its_record(bench, monkeypa
         (("adain3d", "backward", 4, "full style map"), 939.5),
     ],
 )
-def test_the_floors_are_the_bytes_that_were_counted(point, megabytes, bench):
-    from bench.floors import floor_of
-
+def test_the_floors_are_the_bytes_that_were_counted(point, megabytes):
     assert floor_of(*point).bytes / 1e6 == pytest.approx(megabytes, abs=0.1)
     both = floor_of(point[0], "forward+backward", *point[2:]).bytes
     assert both == sum(floor_of(point[0], each, *point[2:]).bytes for each in ("forward", "backward"))
 
 
-def test_the_picture_shows_floors_and_what_was_measured(bench, tmp_path):
-    from bench import roofline
-
+def test_the_picture_shows_floors_and_what_was_measured(tmp_path):
     assert roofline.measured(None) == {}
     row = {"operation": "warp3d", "passes": "forward", "variant": "smooth flow", "layout": "channels-last"}
     row = row | {"dtype": "float32", "batch": 16, "rival": "eager", "ours_ms": {"p50": 0.1}}

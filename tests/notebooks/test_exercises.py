@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from lesson import PATHS, checks_in, read
 
-from flow3d.teach import checks
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises import checks
+from flow3d.teach.exercises.exercise import Exercise
 from flow3d.teach.source import source_text
 
 EXERCISES = list(checks.registered().values())

@@ -5,14 +5,8 @@ A material takes ``point`` (P, 3), ``local`` (P, 2), ``shade`` (P,) and the look
 gloss (P,) and sharpness (P,) of the highlight.
 """
 
-from .inside import bag, eyeball, rim, teeth, tongue
-from .outside import cloth, ear, hair, neck
 from .paint import Material, Paint, skin_tone
-from .skin import brow_mask, lid_mask, lip_mask, skin
-
-MATERIALS: dict[str, Material] = {
-    "skin": skin, "eyeball": eyeball, "rim": rim, "bag": bag, "teeth": teeth,
-    "tongue": tongue, "hair": hair, "ear": ear, "neck": neck, "cloth": cloth,
-}  # fmt: skip
+from .skin import brow_mask, lid_mask, lip_mask
+from .table import MATERIALS
 
 __all__ = ["MATERIALS", "Material", "Paint", "brow_mask", "lid_mask", "lip_mask", "skin_tone"]

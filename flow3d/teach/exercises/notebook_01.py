@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flow3d.morphable import rotation_matrix, windows
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises.exercise import Exercise
 
 Angles = Float[Tensor, "3"]
 Track = Float[Tensor, "N 73"]

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from flow3d.evaluation.metrics import affine_flow, warp_image
-from flow3d.teach.exercise import Exercise
+from flow3d.evaluation.scores.metrics import affine_flow, warp_image
+from flow3d.teach.exercises.exercise import Exercise
 
 Image = Float[Tensor, "C H W"]
 Flow = Float[Tensor, "3 H W"]

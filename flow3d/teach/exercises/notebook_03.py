@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises.exercise import Exercise
 from flow3d.warping import MappingNetwork, flow_to_image
 from flow3d.warping.adain import SLOPE
 from flow3d_kernels.reference import adain3d

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flow3d.evaluation.consistency import compose_flows
-from flow3d.teach.exercise import Exercise
+from flow3d.evaluation.scores.consistency import compose_flows
+from flow3d.teach.exercises.exercise import Exercise
 from flow3d.training import loss_cw
 from flow3d.warping import warp_pixels
 

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from flow3d.evaluation.metrics import gradient
+from flow3d.evaluation.scores.metrics import gradient
 from flow3d.synthesis import compose, cut_out
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises.exercise import Exercise
 from flow3d.training import gram
 
 Image = Float[Tensor, "B 3 S S"]

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from flow3d.evaluation.metrics import psnr
+from flow3d.evaluation.scores.metrics import psnr
 from flow3d.synthesis.projection import FILL, cut_out, hole_of, project
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises.exercise import Exercise
 
 Image = Float[Tensor, "B 3 H W"]
 Matte = Float[Tensor, "B 1 H W"]

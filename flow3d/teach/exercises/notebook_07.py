@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises.exercise import Exercise
 from flow3d.training import Lambdas, Trainer, TrainingConfig, loss_total, training
 
 Terms = Mapping[str, Tensor]

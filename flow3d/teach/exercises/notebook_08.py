@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flow3d.teach.exercise import Exercise
+from flow3d.teach.exercises.exercise import Exercise
 from flow3d_kernels.reference import neighbours, warp3d
 
 Row = Float[Tensor, "1 1 1 1 W"]

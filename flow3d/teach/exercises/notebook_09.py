@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from flow3d.evaluation.metrics import end_point_error, response
-from flow3d.motion_transfer import SCALE, relative_windows
-from flow3d.teach.exercise import Exercise
+from flow3d.evaluation.scores.metrics import end_point_error, response
+from flow3d.morphable.transfer import SCALE, relative_windows
+from flow3d.teach.exercises.exercise import Exercise
 
 
 def _windows(frames: int, seed: int) -> Tensor:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flow3d import assets
-from flow3d.evaluation.ablations import LEGS
-from flow3d.evaluation.ablations.report import SHOWN, values_of
-from flow3d.evaluation.rivals.report import SHORT as OWN
+from flow3d.experiments.ablations import LEGS
+from flow3d.experiments.ablations.report import SHOWN, values_of
+from flow3d.experiments.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
 Results = Sequence[Mapping[str, Any]]

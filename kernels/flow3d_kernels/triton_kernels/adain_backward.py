@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from flow3d_kernels.triton_kernels.adain_parts import before_activation, my_channels, my_part
-from flow3d_kernels.triton_kernels.shared import element
+from flow3d_kernels.triton_kernels.warp_parts import element
 
 
 @triton.jit

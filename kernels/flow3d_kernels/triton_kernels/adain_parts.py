@@ -8,7 +8,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.shared import element, product
+from flow3d_kernels.triton_kernels.warp_parts import element, product
 
 
 @triton.jit

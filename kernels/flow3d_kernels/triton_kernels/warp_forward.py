@@ -5,7 +5,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.shared import element, my_voxels, on_axis, read_positions, share_of, within
+from flow3d_kernels.triton_kernels.warp_parts import element, my_voxels, on_axis, read_positions, share_of, within
 
 
 @triton.jit

@@ -9,7 +9,7 @@ from flow3d import FlowRenderer, preset
 from flow3d.__main__ import main
 from flow3d.config import Recipe
 from flow3d.evaluation import evaluate as command
-from flow3d.evaluation.sheets import error_map
+from flow3d.evaluation.report.sheets import error_map
 from flow3d.preprocessing.images import is_generated, read_image
 
 FEW = ("--pairs", "2", "--cross", "1", "--wide", "1", "--edits", "1", "--long", "0")

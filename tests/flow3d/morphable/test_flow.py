@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from flow3d.evaluation.metrics import warp_image
+from flow3d.evaluation.scores.metrics import warp_image
 from flow3d.morphable import Coefficients, Frame, Person, exact_flow, talking_head
 from flow3d.morphable.flow import OPAQUE
 from flow3d.morphable.head.parts import MATERIAL

@@ -41,7 +41,7 @@ def posed(**named: float) -> Frame:
 
 def eyeballs(frame: Frame) -> int:
     face = frame.surface.face[frame.surface.hit]
-    return int((frame.person.material[face] == MATERIAL["eyeball"]).sum())
+    return int((frame.mesh.material[face] == MATERIAL["eyeball"]).sum())
 
 
 def test_shapes_types_and_ranges():

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from flow3d.datasets import make_clip
 from flow3d.morphable import Coefficients, Person
-from flow3d.preprocessing import CoefficientRegressor, RegressorConfig
+from flow3d.perception import CoefficientRegressor, RegressorConfig
 from flow3d.training import Features, HeadFeatures, Perceptual
 from flow3d.training.perceptual import perceptual
 from tolerances import REGRESSOR

@@ -11,29 +11,29 @@ from flow3d_kernels.triton_kernels import (
     adain_forward,
     adain_op,
     adain_parts,
-    shared,
     tiles,
     warp_backward,
     warp_forward,
     warp_gather,
     warp_op,
+    warp_parts,
 )
 
 # name -> the module with the mistake, what it says, what it should not say
 WARP_BUGS = {
-    "x and y swapped": (shared, "p % W + dx", "p % W + dy"),
-    "the sign of the flow": (shared, "p // W // H + dz", "p // W // H - dz"),
+    "x and y swapped": (warp_parts, "p % W + dx", "p % W + dy"),
+    "the sign of the flow": (warp_parts, "p // W // H + dz", "p // W // H - dz"),
     "mask forgotten": (warp_forward, "total * dim[:, None]", "total"),
     "weight of another corner": (warp_forward, "share_of(above_y, j) *", "share_of(above_y, i) *"),
     "row of another corner": (warp_forward, "(y + j)) * W", "(y + i)) * W"),
-    "the last voxel left out": (shared, "(index < size)", "(index < size - 1)"),
-    "the edge is not held": (shared, "tl.maximum(position, 0)", "tl.maximum(position, -1)"),
-    "the last voxel not written": (shared, "p, p < voxels\n", "p, p < voxels - 1\n"),
+    "the last voxel left out": (warp_parts, "(index < size)", "(index < size - 1)"),
+    "the edge is not held": (warp_parts, "tl.maximum(position, 0)", "tl.maximum(position, -1)"),
+    "the last voxel not written": (warp_parts, "p, p < voxels\n", "p, p < voxels - 1\n"),
     "channels beyond the first step lost": (warp_forward, "range(0, C, BLOCK_C)", "range(0, BLOCK_C, BLOCK_C)"),
     "gradient of volume without mask": (warp_backward, "(dim * weight_z * ", "(weight_z * "),
     "gradient of flow along y reversed": (warp_backward, "(2 * j - 1)", "(1 - 2 * j)"),
     "gradient of flow without mask": (warp_backward, "dim * along_z", "along_z"),
-    "gradient of flow beyond the edge": (shared, "(position > 0) &", "(position > -9) &"),
+    "gradient of flow beyond the edge": (warp_parts, "(position > 0) &", "(position > -9) &"),
     "gradient of mask from one corner": (warp_backward, "bright += ", "bright = "),
     "gathered from another cell": (warp_gather, "q % W - i,", "q % W - j,"),
     "gathered without mask": (warp_gather, "weight *= ", "weight = weight + 0 * "),
@@ -135,5 +135,5 @@ def test_without_a_planted_bug_nothing_is_caught(warp_parity, adain_parity):
 
 
 def test_a_mistake_must_be_in_the_source(mutated):
-    with pytest.raises(AssertionError, match="shared says it 0 times"):
-        mutated(shared, "no such line", "")
+    with pytest.raises(AssertionError, match="warp_parts says it 0 times"):
+        mutated(warp_parts, "no such line", "")

@@ -1,0 +1,125 @@
+"""One coefficient changed at a time: does the picture answer, where it should and as it should?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ...datasets.pairs import person_of
+from ...morphable import Coefficients, exact_flow
+from ..scores.metrics import response, warp_image
+from ..scores.statistics import Estimate, Rows, estimate
+from .method import Method, Reenacted, on_background
+from .pair_rows import labelled
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is set, everything else staying neutral; and the parts of the face where the answer is looked for.
+
+    No parts is the whole person. ``response`` and ``correlation`` are the least that the project asks for.
+    """
+
+    values: Mapping[str, float]
+    parts: tuple[str, ...] = ()
+    response: float | None = None
+    correlation: float | None = None
+
+
+EDITS: dict[str, Edit] = {
+    "jaw": Edit({"jaw_open": 1.0}, ("mouth",), 0.7, 0.65),
+    "blink": Edit({"blink_right": 1.0, "blink_left": 1.0}, ("eyes",), 0.7, 0.65),
+    "smile": Edit({"smile": 1.1}, ("mouth",), 0.7, 0.65),
+    "brow_up": Edit({"brow_up": 1.0}, ("brows",), 0.4, 0.4),
+    "gaze_x": Edit({"gaze_x": 0.9}, ("eyes",), 0.4, 0.4),
+    "pucker": Edit({"pucker": 0.9}, ("mouth",)),
+    "yaw +30": Edit({"yaw": 0.52}, (), 0.8, 0.8),
+    "yaw -30": Edit({"yaw": -0.52}, (), 0.8, 0.8),
+    "pitch": Edit({"pitch": 0.25}, (), 0.8, 0.8),
+}
+OUTPUT, FLOW_ALONE, EXACT = "output", "warped pixels", "exact-flow warp"  # what is measured of every edit
+Sums = dict[str, list[tuple[float, float, float]]]  # by edit, one triple of metrics.response an identity
+
+
+def coefficients() -> Coefficients:
+    """The neutral, frontal frame, and one frame for every edit."""
+    neutral = Coefficients.neutral()
+    return Coefficients(torch.cat([neutral.values, *(neutral.replace(**e.values).values for e in EDITS.values())]))
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One identity's true frames, the neutral one and then every edit, E in all, in front of ``background``.
+
+    ``warps`` are the neutral frame, warped by the exact flow to every other, with the true matte and background.
+    """
+
+    images: Float[Tensor, "E 3 S S"]
+    labels: Int[Tensor, "E 1 S S"]
+    alphas: Float[Tensor, "E 1 S S"]
+    warps: Float[Tensor, "E 3 S S"]
+    background: Float[Tensor, "3 S S"]
+
+    def region(self, number: int) -> Tensor:
+        """Pixels (S,S) where edit ``number`` (from 1) is looked for: its parts in the neutral frame or the edited."""
+        parts = list(EDITS.values())[number - 1].parts
+        if not parts:
+            return (self.alphas[0, 0] > 0) | (self.alphas[number, 0] > 0)
+        return labelled(self.labels[0], parts) | labelled(self.labels[number], parts)
+
+
+@lru_cache(maxsize=32)
+def question_of(seed: int, size: int) -> Question:
+    """Render the person of a seed; the last few are kept, since several methods are asked the same."""
+    person = person_of(seed)
+    frames, background = [person.render(row, size) for row in coefficients().values], person.background(size)
+    images, labels, alphas = (torch.stack([getattr(f, name) for f in frames]) for name in ("image", "labels", "alpha"))
+    warps = torch.stack([warp_image(images[0], exact_flow(frame, frames[0])[0]) for frame in frames])
+    return Question(images, labels, alphas, alphas * warps + (1 - alphas) * background, background)
+
+
+def answers(method: Method, question: Question) -> Reenacted:
+    """The method's frames for a neutral source, driven by windows of 27 equal frames: neutral, then every edit."""
+    windows = coefficients().values[:, :, None].repeat(1, 1, 27)
+    return method(question.images[0], question.alphas[0], windows[0], windows)
+
+
+def measure_edits(method: Method, seeds: Sequence[int], size: int) -> dict[str, Sums]:
+    """Drive the person of every seed from neutral to every edit; what changed, against what truly changes.
+
+    In the ``OUTPUT``; in ``FLOW_ALONE``, where the method has that layer; and, the baseline, in the ``EXACT`` warp.
+    """
+    found: dict[str, Sums] = {}
+    for seed in seeds:
+        question = question_of(seed, size)
+        made = answers(method, question)
+        pictures = {OUTPUT: made.output, EXACT: question.warps}
+        if FLOW_ALONE in made.layers:
+            layer, matte = made.layers[FLOW_ALONE]
+            pictures[FLOW_ALONE] = on_background(layer, matte, question.background)
+        for what, frames in pictures.items():
+            sums = found.setdefault(what, {name: [] for name in EDITS})
+            for number, name in enumerate(EDITS, 1):
+                change, truth = frames[number] - frames[0], question.images[number] - question.images[0]
+                sums[name].append(response(change, truth, question.region(number)))
+    return found
+
+
+def summarise(sums: Sequence[tuple[float, float, float]]) -> dict[str, Estimate]:
+    """Pooled over identities, for the change d and the true change t.
+
+    "response" |d| / |t|, its strength; "correlation" <d, t> / |d||t|, its likeness; "gain" <d, t> / <t, t>, the product
+    of both, which is 1 only where both are.
+    """
+    kinds: dict[str, Callable[[Rows], Rows]] = {
+        "response": lambda s: np.sqrt(s[..., 0] / s[..., 1]),
+        "correlation": lambda s: np.where(s[..., 0] > 0, s[..., 2] / np.sqrt(s[..., 0] * s[..., 1]), 0.0),
+        "gain": lambda s: s[..., 2] / s[..., 1],
+    }
+    return {name: estimate(sums, kind) for name, kind in kinds.items()}

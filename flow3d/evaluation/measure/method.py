@@ -1,0 +1,81 @@
+"""What is evaluated: anything that re-enacts a source, and what it hands over to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...renderer import FlowRenderer
+from ...synthesis import cut_out
+from ...synthesis.projection import FILL
+from ...warping import flow_to_image, warp_pixels
+
+WARPS = {"decoded warp": "warped", "warped pixels": "pixels"}  # as :meth:`FlowRenderer.stages` names them
+
+
+Layer = tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B 1 S S"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Reenacted:
+    """B frames of one source; images in [-1, 1]. What a method does not have stays out, and is then not measured.
+
+    Attributes:
+        output: the final frames.
+        alpha: the matte with which the method laid its person over the background.
+        flow: (dx, dy) backward, from the frame to the source, in pixels.
+        layers: what the output was made from: pictures of the person alone, on black, each with its matte.
+        unpasted: the output without ``paste_known_background``, where the method has that switch on.
+    """
+
+    output: Float[Tensor, "B 3 S S"]
+    alpha: Float[Tensor, "B 1 S S"] | None = None
+    flow: Float[Tensor, "B 2 S S"] | None = None
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+    unpasted: Float[Tensor, "B 3 S S"] | None = None
+
+
+# source (3,S,S), its matte (1,S,S), its window (73,27), driving windows (B,73,27)
+Method = Callable[[Tensor, Tensor, Tensor, Tensor], Reenacted]
+
+
+def renderer_method(renderer: FlowRenderer) -> Method:
+    """A renderer, strict or extended, as a method to be measured.
+
+    Layers: "refined foreground" with the matte of the output; "decoded warp" and, where the model has them, "warped
+    pixels", with the source's matte warped as they are. A strict model's flow is the mean over depth of its volume's.
+    """
+
+    @torch.no_grad()
+    def method(source: Tensor, alpha: Tensor, source_window: Tensor, windows: Tensor) -> Reenacted:
+        ready = renderer.prepare(source, alpha, source_window)
+        made = renderer.stages(ready, windows)
+        z, code = renderer.mapping(windows), ready.code.expand(len(windows))
+        start = None if ready.motion is None else ready.motion.expand(len(windows), -1)
+        flow, pixel_flow = renderer.warping.estimate(code.foreground, code.lifted, z, start)
+        if pixel_flow is None:
+            pixel_flow = flow_to_image(flow, None, renderer.config.size)
+        matte = made["alpha"]
+        refined = made["refined"]  # with a matte of its own it is cut out already
+        layers = {"refined foreground": (refined if renderer.config.refiner_alpha else cut_out(refined, matte), matte)}
+        moved = warp_pixels(ready.alpha.expand(len(windows), -1, -1, -1), pixel_flow).clamp(0, 1)
+        layers |= {name: (made[key], moved) for name, key in WARPS.items() if key in made}
+        unpasted = None
+        if renderer.config.paste_known_background:
+            unpasted = renderer.inpainter(
+                made["composite"], made["hole"], z, (1 - ready.alpha) * (1 - matte), paste=False
+            )
+        return Reenacted(made["output"], matte, pixel_flow, layers, unpasted)
+
+    return method
+
+
+def on_background(
+    person: Float[Tensor, "*B 3 S S"], alpha: Float[Tensor, "*B 1 S S"], background: Float[Tensor, "3 S S"]
+) -> Float[Tensor, "*B 3 S S"]:
+    """Lay a person on black, with black in the soft edges, over a background."""
+    return (person + (1 - alpha) * (background - FILL)).clamp(-1, 1)

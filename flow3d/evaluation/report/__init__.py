@@ -1,0 +1,1 @@
+"""How results are shown: tables, contact sheets, and the record of a run."""

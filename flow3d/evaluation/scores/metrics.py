@@ -1,0 +1,134 @@
+"""What is measured on pictures and flows, as functions of tensors; every number has a hand-computed test."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from flow3d_kernels import warp3d
+
+
+def warp_image(image: Float[Tensor, "C H W"], flow: Float[Tensor, "3 H W"]) -> Float[Tensor, "C H W"]:
+    """Sample ``image`` at ``p + flow(p)``: an image is a volume of one slice, and dz is left out."""
+    plane = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
+    return warp3d(image[None, :, None], plane[None, :, None])[0, :, 0]
+
+
+def affine_flow(flow: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> Float[Tensor, "3 H W"]:
+    """The least-squares affine map of ``flow`` (dx, dy) over the pixels ``where``, as a flow of the whole frame.
+
+    Raises:
+        ValueError: fewer than three pixels, which do not fix a map.
+    """
+    if int(where.sum()) < 3:
+        raise ValueError(f"where: expected at least 3 pixels, got {int(where.sum())}")
+    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in flow.shape[-2:]), indexing="ij")
+    basis = torch.stack([x, y, torch.ones_like(x)], -1)  # (H, W, 3)
+    chosen = flow[:2, where].T.double()
+    solution = torch.linalg.lstsq(basis[where], chosen).solution  # (3, 2)
+    fitted = (basis @ solution).permute(2, 0, 1).to(flow.dtype)
+    return torch.cat([fitted, torch.zeros_like(flow[:1])])
+
+
+def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> float:
+    """Peak signal-to-noise ratio in dB over the pixels ``where``; images in [-1, 1], so the peak is 2."""
+    error = ((a - b)[:, where] ** 2).mean().clamp_min(1e-10)
+    return float(10 * torch.log10(4.0 / error))
+
+
+def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
+    """Structural similarity of whole frames (Wang et al., 2004), by scikit-image; the mean over pixels and channels.
+
+    A Gaussian window of 11 x 11, sigma 1.5, K of .01 and .03, the range 2 of images in [-1, 1]; scikit-image's own
+    default is another window. The five outermost pixels are no windows' middle and are left out.
+
+    Raises:
+        ValueError: two different shapes, or frames smaller than the window.
+    """
+    from skimage.metrics import structural_similarity
+
+    if a.shape != b.shape or a.ndim != 3 or min(a.shape[1:]) < 11:
+        raise ValueError(f"b: expected two frames of one shape from 11 px, got {tuple(a.shape)}, {tuple(b.shape)}")
+    found = structural_similarity(
+        a.double().numpy(), b.double().numpy(), channel_axis=0, data_range=2.0,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    return float(found)
+
+
+def csim(a: Float[Tensor, "N F"], b: Float[Tensor, "N F"]) -> list[float]:
+    """CSIM of N pairs: <a, b> / |a||b| of their embeddings, from -1 to 1. The label names whose embeddings they are.
+
+    Raises:
+        ValueError: two different shapes.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"b: expected embeddings of shape {tuple(a.shape)}, got {tuple(b.shape)}")
+    return functional.cosine_similarity(a.double(), b.double(), dim=1).tolist()
+
+
+def blur(image: Float[Tensor, "C H W"], sigma: float) -> Float[Tensor, "C H W"]:
+    """Gaussian blur, ``sigma`` in pixels, cut off at four sigma; the frame's edge is repeated.
+
+    Raises:
+        ValueError: ``sigma`` is not positive.
+    """
+    if not sigma > 0:
+        raise ValueError(f"sigma: expected a positive number of pixels, got {sigma}")
+    reach = math.ceil(4 * sigma)
+    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=image.dtype) / sigma) ** 2)
+    line = line / line.sum()
+    wide = functional.pad(image[:, None], (reach,) * 4, mode="replicate")
+    return functional.conv2d(functional.conv2d(wide, line[None, None, :, None]), line[None, None, None])[:, 0]
+
+
+def gradient(image: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> float:
+    """Mean length of the gradient (dx, dy) in [-1, 1] units a pixel, over the channels.
+
+    Forward differences at the pixels of ``where`` whose right and lower neighbours are in it too, so that the edge of
+    the region does not count. 0.0 where there is no such pixel.
+    """
+    inside = where[:-1, :-1] & where[:-1, 1:] & where[1:, :-1]
+    dx, dy = image[:, :-1, 1:] - image[:, :-1, :-1], image[:, 1:, :-1] - image[:, :-1, :-1]
+    lengths = (dx**2 + dy**2).sqrt()[:, inside]
+    return float(lengths.mean()) if lengths.numel() else 0.0
+
+
+def end_point_error(
+    flow: Float[Tensor, "3 H W"], truth: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]
+) -> tuple[float, float]:
+    """Sums over ``where`` of the distance to the true flow (dx, dy) and of the true flow's length, in pixels.
+
+    The second is the zero flow's error. Sums rather than means, so that the pixels of many pairs can be pooled.
+    """
+    lengths = [v[:2, where].norm(dim=0).double().sum() for v in (flow - truth, truth)]
+    return float(lengths[0]), float(lengths[1])
+
+
+def bent_error(
+    flow: Float[Tensor, "3 H W"],
+    truth: Float[Tensor, "3 H W"],
+    seen: Bool[Tensor, "H W"],
+    where: Bool[Tensor, "H W"],
+) -> tuple[float, float]:
+    """:func:`end_point_error` over ``where`` of what no affine map of the pixels ``seen`` explains.
+
+    The best affine map over ``seen`` is taken off the true flow, and off the estimated one its own: expression and
+    depth remain, pose is gone. Fitting is linear, so this equals taking the best affine map off the error. Zero flow,
+    and any affine flow, err by exactly what is left of the truth.
+    """
+    error, rest = flow - truth, truth - affine_flow(truth, seen)
+    error = error - affine_flow(error, seen)
+    return end_point_error(error + rest, rest, where)
+
+
+def response(
+    change: Float[Tensor, "3 H W"], truth: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]
+) -> tuple[float, float, float]:
+    """Sums over ``where`` of change², truth² and change times truth: how an edit answers, poolable; see edits.py."""
+    a, b = change[:, where].double(), truth[:, where].double()
+    return float((a * a).sum()), float((b * b).sum()), float((a * b).sum())

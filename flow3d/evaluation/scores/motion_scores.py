@@ -1,0 +1,157 @@
+"""AED, APD and AKD: how far the motion of a frame is from the driver's, as the shipped scoring regressor sees both.
+
+The backbone is in every label: "AED (scorer)". The scorer never trained a renderer, and the regressor that did is
+refused here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ...morphable import Camera, MorphableModel, ProceduralHead
+from ...morphable.coefficients import COUNT, CROP, EXPRESSION, ROTATION, TRANSLATION
+from ...morphable.head.fields import EYE_HALF_WIDTH, EYE_X, EYE_Y, MOUTH_HALF_WIDTH, MOUTH_Y
+from ...perception import CoefficientRegressor
+
+FRAME = 256  # pixels of the frame that landmarks are measured in
+FREE = "nearest in front"
+# (x, y, which copy of the slit's row) on the mean head, half-heights, y up; right and left are the viewer's
+_EYE, _LIP = EYE_HALF_WIDTH, MOUTH_HALF_WIDTH
+_ONE_SIDE = {
+    "eye_inner": (EYE_X - _EYE, EYE_Y, FREE),
+    "eye_outer": (EYE_X + _EYE, EYE_Y, FREE),
+    "lid_upper": (EYE_X, EYE_Y, "upper"),
+    "lid_lower": (EYE_X, EYE_Y, "lower"),
+    "brow_inner": (0.13, 0.23, FREE),
+    "brow_middle": (0.29, 0.27, FREE),
+    "brow_outer": (0.43, 0.22, FREE),
+    "nostril": (0.12, -0.30, FREE),
+    "mouth_corner": (_LIP, MOUTH_Y, FREE),
+    "lip_upper": (0.5 * _LIP, MOUTH_Y, "upper"),
+    "lip_lower": (0.5 * _LIP, MOUTH_Y, "lower"),
+    "jaw": (0.42, -0.62, FREE),
+}
+_MIDDLE = {
+    "nose_bridge": (0.0, 0.05, FREE),
+    "nose_tip": (0.0, -0.24, FREE),
+    "lip_upper_middle": (0.0, MOUTH_Y, "upper"),
+    "lip_lower_middle": (0.0, MOUTH_Y, "lower"),
+    "chin": (0.0, -0.86, FREE),
+}
+_SIDES = {"left": -1.0, "right": 1.0}
+POINTS = {f"{n}_{s}": (sign * x, y, how) for s, sign in _SIDES.items() for n, (x, y, how) in _ONE_SIDE.items()}
+POINTS |= _MIDDLE
+LANDMARKS = tuple(POINTS)  # 29 names
+FIVE = ("lid_upper_left", "lid_upper_right", "nose_tip", "mouth_corner_left", "mouth_corner_right")
+
+
+@lru_cache(maxsize=1)
+def landmark_vertices() -> Int[Tensor, " L"]:
+    """The vertices of :class:`ProceduralHead` that the names of ``LANDMARKS`` stand for."""
+    head = ProceduralHead()
+    skin = head.slices["skin"]
+    place = (head.mean[skin] * torch.tensor([1.0, -1.0, -1.0])).double().numpy()
+    latitude = head.local[skin, 0].double().numpy()
+    found = []
+    for x, y, how in POINTS.values():
+        away = np.hypot(place[:, 0] - x, place[:, 1] - y) + 10.0 * (place[:, 2] < 0.2)
+        if how != FREE:  # two rows of one latitude: the upper copy's vertices come later
+            row = np.flatnonzero(np.abs(latitude - y) < 1e-6)
+            copies = np.split(row, 2)
+            chosen = copies[1] if how == "upper" else copies[0]
+            away = np.abs(place[:, 0] - x) + 10.0 * (place[:, 2] < 0.2)
+            found.append(int(chosen[away[chosen].argmin()]))
+        else:
+            found.append(int(away.argmin()))
+    return torch.tensor(found) + skin.start
+
+
+@lru_cache(maxsize=1)
+def _points() -> MorphableModel:
+    """The morphable model of the landmarks alone."""
+    head, chosen = ProceduralHead(), landmark_vertices()
+    none = torch.zeros(0, dtype=torch.long)
+    return MorphableModel(
+        head.mean[chosen], head.identity_basis[:, chosen], head.expression_basis[:, chosen], none.view(0, 3), none,
+        head.follow[chosen], head.local[chosen], none.view(0, 2),
+    )  # fmt: skip
+
+
+def landmarks(answers: Float[Tensor, "N 153"]) -> Float[Tensor, "N L 2"]:
+    """Where the named vertices lie, in pixels of a 256 px frame (integer = pixel centre).
+
+    Args:
+        answers: 73 coefficients and 80 of identity, raw. Hair and whatever else hides a point do not matter.
+
+    Raises:
+        ValueError: another number of coefficients, or NaN.
+    """
+    if answers.ndim != 2 or answers.shape[1] != COUNT + 80 or not bool(torch.isfinite(answers).all()):
+        raise ValueError(f"answers: expected (N, {COUNT + 80}) finite numbers, got {tuple(answers.shape)}")
+    model, camera, found = _points(), Camera(), []
+    for row in answers:
+        motion = row[:COUNT]
+        posed = model.posed(motion, model.shape(row[COUNT:]))
+        found.append(camera.project(posed, motion[CROP], FRAME)[0])
+    return torch.stack(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a scorer says of N frames: coefficients, and the landmarks that they pose."""
+
+    motion: Float[Tensor, "N 73"]
+    points: Float[Tensor, "N L 2"]
+
+
+def look(scorer: CoefficientRegressor, frames: Float[Tensor, "N 3 H W"]) -> Seen:
+    """Ask the scorer about frames.
+
+    Raises:
+        TypeError: no floating-point tensor.
+        ValueError: a regressor whose purpose is not scoring, no frame, another shape, or values outside of [-1, 1].
+    """
+    if scorer.config.purpose != "scoring":
+        raise ValueError(f"scorer: expected a regressor for scoring, got {scorer.config.name!r}, which trains")
+    answers = scorer.answer(frames)
+    return Seen(answers[:, :COUNT], landmarks(answers))
+
+
+def aed(a: Float[Tensor, "N 73"], b: Float[Tensor, "N 73"]) -> list[float]:
+    """Average expression distance of each frame: mean |beta_a - beta_b| over the 64 expression coefficients."""
+    return (a - b)[:, EXPRESSION].double().abs().mean(1).tolist()
+
+
+def apd_rot(a: Float[Tensor, "N 73"], b: Float[Tensor, "N 73"]) -> list[float]:
+    """Average pose distance of each frame: mean |difference| of pitch, yaw and roll, in radians."""
+    return (a - b)[:, ROTATION].double().abs().mean(1).tolist()
+
+
+def apd_rt(a: Float[Tensor, "N 73"], b: Float[Tensor, "N 73"]) -> list[float]:
+    """Average pose distance over the 3 angles (radians) and the 3 translations (head half-heights) together."""
+    six = torch.cat([(a - b)[:, ROTATION], (a - b)[:, TRANSLATION]], 1)
+    return six.double().abs().mean(1).tolist()
+
+
+def akd(a: Float[Tensor, "N L 2"], b: Float[Tensor, "N L 2"]) -> list[float]:
+    """Average keypoint distance: mean |difference| over all landmark coordinates, in pixels of a 256 px frame."""
+    return (a - b).double().abs().mean((1, 2)).tolist()
+
+
+def distances(made: Seen, driving: Seen) -> dict[str, list[float]]:
+    """All four of each frame, "aed", "apd_rot", "apd_rt" and "akd".
+
+    Raises:
+        ValueError: two different numbers of frames.
+    """
+    if len(made.motion) != len(driving.motion):
+        raise ValueError(f"driving: expected {len(made.motion)} frames, got {len(driving.motion)}")
+    coefficients = {"aed": aed, "apd_rot": apd_rot, "apd_rt": apd_rt}
+    found = {name: score(made.motion, driving.motion) for name, score in coefficients.items()}
+    return found | {"akd": akd(made.points, driving.points)}

@@ -1,0 +1,1 @@
+"""What trains and measures in one go: the paper's ablations, and earlier methods beside ours."""

@@ -1,0 +1,159 @@
+"""One leg at a time: train both phases from nothing, measure on held-out pairs, keep the numbers in a file."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...checks import check_integer
+from ...datasets.cache import FrameCache
+from ...evaluation.measure.edits import OUTPUT, measure_edits, summarise
+from ...evaluation.measure.method import Method, Reenacted, renderer_method
+from ...evaluation.measure.pair_rows import Pairs, measure
+from ...evaluation.pairs.protocols import self_seeds
+from ...evaluation.report.table import column, gain
+from ...evaluation.scores.statistics import mean, ratio
+from ...files import write_whole
+from ...renderer import FlowRenderer
+from ...training.trainer import Trainer
+from .error_bank import ErrorBank, Observed
+from .variants import LEGS, Leg
+
+Numbers = dict[str, float]
+EDITED = ("jaw", "blink", "smile", "brow_up", "gaze_x")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every leg is given: a preset, steps of each phase, and what it is measured on.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+
+    preset: str = "micro"
+    phase_1: int = 600
+    phase_2: int = 300
+    pairs: int = 60
+    wide: int = 30
+    identities: int = 12
+
+    def __post_init__(self) -> None:
+        for field in fields(self)[1:]:
+            check_integer(getattr(self, field.name), field.name, 1)
+
+
+def run_leg(
+    leg: Leg, seed: int, budget: Budget, data: FrameCache, lists: Mapping[str, Pairs], bank: ErrorBank, work: Path
+) -> dict[str, Any]:
+    """Train and measure one leg; the folder ``work`` keeps its weights.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended a training early; nothing of the leg is kept.
+    """
+    one_frame = leg.windows == "observed, one frame"
+    frames = data if leg.windows == "exact" else Observed(data, bank, one_frame)
+    described, seconds, start = leg.described(budget.preset), 0.0, None
+    for phase, steps in ((1, budget.phase_1), (2, budget.phase_2)):
+        out = work / f"phase_{phase}"
+        shutil.rmtree(out, ignore_errors=True)  # what an interrupted call left
+        config = leg.trained(budget.preset, phase, steps, seed)
+        trainer = Trainer(
+            config, frames, out, start=start, save_minutes=1e9, sheet_minutes=1e9, described=described
+        )  # fmt: skip
+        if trainer.run() == "interrupted":
+            raise KeyboardInterrupt
+        seconds, start = seconds + trainer.seconds, out
+    renderer = FlowRenderer.from_pretrained(work / "phase_2" / "weights").eval()
+    method = renderer_method(renderer)
+    if leg.windows != "exact":
+        method = observed_method(method, bank, one_frame)
+    numbers = measure_leg(method, lists, budget)
+    return {"leg": leg.name, "seed": seed, "seconds": round(seconds), "numbers": numbers}
+
+
+def observed_method(method: Method, bank: ErrorBank, one_frame: bool) -> Method:
+    """A method that is told what the regressor would have said, of the source and of the driving frames."""
+
+    def told(source: torch.Tensor, alpha: torch.Tensor, window: torch.Tensor, windows: torch.Tensor) -> Reenacted:
+        rng = np.random.default_rng([2, int(windows.abs().sum() * 1000) % 2**31])  # the same for the same pair
+        seen = bank.observe(torch.cat([window[None], windows]), rng, one_frame)
+        return method(source, alpha, seen[0], seen[1:])
+
+    return told
+
+
+def measure_leg(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> Numbers:
+    """The numbers of one trained leg on the lists "self", "cross" and "wide" of :func:`pair_lists`, and on edits."""
+    found: Numbers = {}
+    size = next(iter(lists["self"].values())).source.shape[-1]
+    for name in ("self", "cross", "wide"):
+        rows = list(measure(method, lists[name]).values())
+        found[f"{name}: PSNR over copy, dB"] = gain(rows, "psnr output", "psnr copy").value
+        found[f"{name}: eyes and mouth over copy, dB"] = gain(rows, "features output", "features copy").value
+        if np.isfinite(column(rows, "flow error")).any():
+            found[f"{name}: flow error, % of zero flow"] = (
+                100 * ratio(column(rows, "flow error"), column(rows, "flow zero")).value
+            )
+        sharp = ratio(column(rows, "gradient output"), column(rows, "gradient truth"))
+        found[f"{name}: sharpness"] = sharp.value
+        leak = mean(column(rows, "leak"))
+        if leak.count:
+            found[f"{name}: background leak, /255"] = 255 * leak.value
+    sums = measure_edits(method, self_seeds(budget.identities), size)[OUTPUT]
+    found |= {f"{name}: gain": summarise(sums[name])["gain"].value for name in EDITED}
+    return {name: round(float(value), 5) for name, value in found.items()}
+
+
+def file_of(out: Path, name: str, seed: int) -> Path:
+    """Where a leg's numbers lie."""
+    return out / f"{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')}_{seed}.json"
+
+
+def run_legs(
+    names: Sequence[str],
+    seeds: Iterable[int],
+    budget: Budget,
+    data: FrameCache,
+    lists: Mapping[str, Pairs],
+    bank: ErrorBank,
+    out: Path,
+    say: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
+
+    Raises:
+        ValueError: an unknown leg, no leg or seed, or ``out`` holds legs of another budget.
+        KeyboardInterrupt: Ctrl-C; legs that are done are kept.
+    """
+    unknown = [name for name in names if name not in LEGS]
+    seeds = list(seeds)
+    if unknown or not names:
+        raise ValueError(f"legs: expected some of {', '.join(LEGS)}; got {', '.join(unknown) or 'none'}")
+    if not seeds:
+        raise ValueError("seeds: expected at least one, got none")
+    out.mkdir(parents=True, exist_ok=True)
+    settings = asdict(budget) | {"identities trained on": data.identities, "frames of each": data.frames}
+    found = []
+    for seed in seeds:
+        for name in names:
+            path = file_of(out, name, seed)
+            if path.is_file():
+                result = json.loads(path.read_text(encoding="utf-8"))
+                if result["settings"] != settings:
+                    raise ValueError(f"out: expected legs of {settings}, got {result['settings']} in {path.name!r}")
+            else:
+                work = out / "work" / path.stem
+                result = run_leg(LEGS[name], seed, budget, data, lists, bank, work) | {"settings": settings}
+                write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+                say(f"{name}, seed {seed}: {result['seconds']} s")
+            found.append(result)
+    return found

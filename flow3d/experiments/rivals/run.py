@@ -1,0 +1,182 @@
+"""Method by method, seed by seed: train what is missing, measure it as the ablations are, keep numbers and weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ...checks import check_integer
+from ...datasets import Pair
+from ...datasets.cache import FrameCache
+from ...evaluation.measure.edits import EXACT, measure_edits, summarise
+from ...evaluation.measure.method import Method, renderer_method
+from ...evaluation.measure.pair_rows import SIGMAS, Pairs, baselines, measure, regions
+from ...evaluation.pairs.protocols import self_seeds
+from ...evaluation.report.table import column
+from ...evaluation.scores.metrics import affine_flow, blur
+from ...evaluation.scores.statistics import mean
+from ...files import write_whole
+from ...renderer import FlowRenderer
+from ..ablations.error_bank import LENGTH, ErrorBank
+from ..ablations.run import EDITED, Budget, file_of, measure_leg, run_leg
+from ..ablations.variants import LEGS
+from .methods import Drivers, known_method, rival_method
+from .registry import rival
+from .train import train
+
+OURS = "3DFlowRenderer, extended (ours)"
+TOLD = "3DFlowRenderer, told the pose, warped matte (ours)"
+OWN = {OURS: "extended", TOLD: "told the pose, warped matte"}  # the ablations' leg that each is
+AFFINE = "least-squares affine"
+Result = dict[str, Any]
+Lists = Mapping[str, Pairs]
+
+
+def budget_of(preset: str, steps: int, pairs: int, wide: int, identities: int) -> Budget:
+    """Two thirds of the steps are phase 1, as in the ablations.
+
+    Raises:
+        ValueError: fewer than three steps, or another number below 1.
+    """
+    second = check_integer(steps, "steps", 3) // 3
+    return Budget(preset, steps - second, second, pairs, wide, identities)
+
+
+@dataclass(frozen=True, eq=False)
+class Runner:
+    """What all legs share.
+
+    Attributes:
+        budget, data, lists: as for the ablations; every method is given the same.
+        out: folder for each leg's numbers and weights.
+        residual: the rivals have the help that :meth:`Rival.coloured` describes.
+        ours: folder of the command ``ablate``, whose legs of the same budget are taken over; None trains ours here.
+    """
+
+    budget: Budget
+    data: FrameCache
+    lists: Lists
+    out: Path
+    residual: bool = True
+    ours: Path | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What two legs must share to be compared."""
+        return asdict(self.budget) | {"identities trained on": self.data.identities, "frames of each": self.data.frames}
+
+    def drivers(self) -> Drivers:
+        """The driving pictures of everything that is measured."""
+        return Drivers(self.lists, self_seeds(self.budget.identities), self.data.size)
+
+    def run(self, names: Sequence[str], seeds: Iterable[int], say: Callable[[str], None] = print) -> list[Result]:
+        """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
+
+        Raises:
+            ValueError: an unknown or absent method, no method or seed, or ``out`` holds legs of other settings.
+        """
+        seeds = list(seeds)
+        if not names or not seeds:
+            raise ValueError(f"{'seeds' if names else 'methods'}: expected at least one, got none")
+        for name in names:
+            if name not in OWN:
+                rival(name, self.budget.preset)
+        self.out.mkdir(parents=True, exist_ok=True)
+        found, drivers = [], self.drivers()
+        for seed in seeds:
+            for name in names:
+                path = file_of(self.out, name, seed)
+                settings = self.settings | ({} if name in OWN else {"residual": self.residual})
+                if path.is_file():
+                    result = json.loads(path.read_text(encoding="utf-8"))
+                    if result["settings"] != settings:
+                        raise ValueError(f"out: expected legs of {settings}, got {result['settings']} in {path.name!r}")
+                else:
+                    leg = self._own(name, seed) if name in OWN else self._rival(name, seed, drivers)
+                    result = {"method": name, "seed": seed, **leg, "settings": settings}
+                    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+                    say(f"{name}, seed {seed}: {result['seconds']} s")
+                found.append(result)
+        return found
+
+    def _rival(self, name: str, seed: int, drivers: Drivers) -> Result:
+        torch.manual_seed(seed)
+        network = rival(name, self.budget.preset, self.residual)
+        network, seconds = train(network, self.data, self.budget, seed)
+        save_file(network.state_dict(), self._weights(name, seed))
+        numbers = measure_leg(rival_method(network, drivers), self.lists, self.budget)
+        parameters = sum(p.numel() for p in network.parameters())
+        return {"seconds": round(seconds), "parameters": parameters, "numbers": numbers}
+
+    def _own(self, name: str, seed: int) -> Result:
+        parameters = sum(p.numel() for p in FlowRenderer(LEGS[OWN[name]].described(self.budget.preset)).parameters())
+        if self.ours is not None and (path := file_of(self.ours, OWN[name], seed)).is_file():
+            leg = json.loads(path.read_text(encoding="utf-8"))
+            if leg["settings"] != self.settings:
+                raise ValueError(f"ours: expected a leg of {self.settings}, got {leg['settings']} in {path.name!r}")
+        else:
+            unused = ErrorBank(torch.zeros(1, LENGTH, 73))  # its windows are exact
+            work = self._work(name, seed)
+            leg = run_leg(LEGS[OWN[name]], seed, self.budget, self.data, self.lists, unused, work)
+        return {"seconds": leg["seconds"], "parameters": parameters, "numbers": leg["numbers"]}
+
+    def _work(self, name: str, seed: int) -> Path:
+        return self.out / "work" / file_of(self.out, name, seed).stem
+
+    def _weights(self, name: str, seed: int) -> Path:
+        path = self._work(name, seed).with_suffix(".safetensors")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def method(self, name: str, seed: int) -> Method | None:
+        """A trained leg as a method, for pictures; None where its weights are not kept."""
+        if name in OWN:
+            other = self.ours or self.out
+            folders = (self._work(name, seed), other / "work" / file_of(other, OWN[name], seed).stem)
+            kept = [path for folder in folders if (path := folder / "phase_2" / "weights").is_dir()]
+            return renderer_method(FlowRenderer.from_pretrained(kept[0]).eval()) if kept else None
+        path = self._weights(name, seed)
+        if not path.is_file():
+            return None
+        network = rival(name, self.budget.preset, self.residual)
+        network.load_state_dict(load_file(path))
+        return rival_method(network.eval(), self.drivers())
+
+
+def measure_baselines(lists: Lists, budget: Budget) -> dict[str, dict[str, float]]:
+    """The numbers of what has no network: copy, the best blurred copy, the best affine map, and the exact flow.
+
+    The affine map and the exact flow know the answer's flow, matte and background. In edits the copies answer nothing;
+    of the exact flow, see :func:`flow3d.evaluation.measure.edits.measure_edits`; the affine map is not asked.
+    """
+
+    def still(pair: Pair) -> Tensor:
+        return torch.zeros_like(pair.flow)
+
+    rows = list(measure(known_method(lists, lambda p: (p.source, still(p))), lists["self"]).values())
+    sigma = max(SIGMAS, key=lambda s: mean(column(rows, f"psnr blur {s:g}")).value)
+    methods = {
+        "copy": known_method(lists, lambda p: (p.source, still(p))),
+        f"blurred copy, {sigma:g} px": known_method(lists, lambda p: (blur(p.source, sigma), still(p))),
+        AFFINE: known_method(lists, lambda p: (baselines(p)[AFFINE], affine_flow(p.flow, regions(p)["seen"]))),
+        EXACT: known_method(lists, lambda p: (baselines(p)[EXACT], p.flow)),
+    }
+    return {name: _measured(name, method, lists, budget) for name, method in methods.items()}
+
+
+def _measured(name: str, method: Method, lists: Lists, budget: Budget) -> dict[str, float]:
+    numbers = measure_leg(method, lists, budget)
+    if name == AFFINE:
+        return {k: v for k, v in numbers.items() if not k.endswith(": gain")}
+    if name == EXACT:
+        size = next(iter(lists["self"].values())).source.shape[-1]
+        sums = measure_edits(method, self_seeds(budget.identities), size)[EXACT]
+        numbers |= {f"{edit}: gain": round(float(summarise(sums[edit])["gain"].value), 5) for edit in EDITED}
+    return numbers

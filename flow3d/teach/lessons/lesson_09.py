@@ -1,0 +1,217 @@
+"""For notebook 09: a clip as pairs with true answers, opinions of pictures, films that say what they are, and a studio
+for somebody's own picture and clip."""
+
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import ipywidgets as widgets
+import torch
+from IPython.display import display
+from jaxtyping import Float
+from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from flow3d.datasets import Pair
+from flow3d.datasets.clip_files import example_clip
+from flow3d.datasets.pairs import person_of
+from flow3d.datasets.video_files import read_video
+from flow3d.evaluation.measure.edits import EDITS, Question
+from flow3d.evaluation.measure.pair_rows import FEWEST, regions
+from flow3d.evaluation.pairs.pair_files import ListedPair
+from flow3d.evaluation.scores.metrics import end_point_error, gradient, psnr, response
+from flow3d.files import write_whole
+from flow3d.morphable import Coefficients, exact_flow, talking_head
+from flow3d.morphable.coefficients import EXPRESSION
+from flow3d.perception.regressor import shipped_regressor
+from flow3d.preprocessing.images import MARK, from_uint8, read_image, to_uint8
+from flow3d.renderer import FlowRenderer
+from flow3d.teach.figures import row
+from flow3d.teach.film import film
+from flow3d.teach.widget import MIME_WIDGET
+
+Picture = Float[Tensor, "3 S S"]
+Flow = Float[Tensor, "3 S S"]
+SIZE, FPS = 64, 25.0
+MIDDLE = 13  # of a window
+
+
+def clip_pairs(
+    seed: int, frames: int, *, driver: int | None = None, motion: Coefficients | None = None, step: int = 1
+) -> dict[int, Pair]:
+    """One picture of a person, the first of their own clip, driven frame by frame; each frame with its true answer.
+
+    Args:
+        seed: the person.
+        frames: of the driving clip.
+        driver: the seed of somebody else who drives; None is the person's own clip.
+        motion: what the driver does; None is their own clip.
+        step: take every so manieth frame.
+
+    Returns:
+        By number of the frame.
+    """
+    person, own = person_of(seed), talking_head(max(frames, 2 * MIDDLE), seed)
+    moves = motion or talking_head(frames, seed if driver is None else driver)
+    source, start, windows = person.render(own.frame(0), SIZE), own.windows()[0], moves.windows()
+    pairs = {}
+    for k in range(0, frames, step):
+        target = person.render(moves.frame(k), SIZE)
+        shown = target if driver is None else person_of(driver).render(moves.frame(k), SIZE)
+        flow, visible = exact_flow(target, source)
+        yaw = torch.rad2deg((moves["yaw"][k] - own["yaw"][0]).abs())
+        pairs[k] = Pair(
+            source.image, target.image, shown.image, source.alpha, target.alpha, person.background(SIZE), start,
+            windows[k], flow, visible, target.labels, float(yaw),
+        )  # fmt: skip
+    return pairs
+
+
+def evenly(rows: Iterable[ListedPair], count: int) -> dict[int, Pair]:
+    """The first ``count`` pairs of every bin of yaw in a published list, by seed."""
+    taken: dict[str, list[ListedPair]] = {}
+    for one in rows:
+        some = taken.setdefault(one.bin, [])
+        if len(some) < count:
+            some.append(one)
+    return {one.seed: one.render(SIZE) for some in taken.values() for one in some}
+
+
+def frozen(seed: int, pair: Pair) -> tuple[Picture, Flow]:
+    """The true answer of a self-ID pair but for the face, which keeps the source's expression; and its exact flow."""
+    person = person_of(seed)
+    start, goal = pair.source_window[:, MIDDLE], pair.driving_window[:, MIDDLE].clone()
+    goal[EXPRESSION] = start[EXPRESSION]
+    before, after = person.render(start, SIZE), person.render(goal, SIZE)
+    return after.image, exact_flow(after, before)[0]
+
+
+def opinion(pair: Pair, picture: Picture, flow: Float[Tensor, "C S S"] | None) -> tuple[float, ...]:
+    """Of one picture: PSNR on both silhouettes, and on eyes and mouth; sharpness of the face as a share of the truth's;
+    error of its flow in percent of the zero flow's. NaN is what the pair, or the picture, does not have."""
+    areas, unknown = regions(pair), float("nan")
+    enough = int(areas["features"].sum()) >= FEWEST
+    sharp = gradient(picture, areas["face"]) / max(gradient(pair.target, areas["face"]), 1e-6)
+    share = unknown
+    if flow is not None:
+        full = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
+        error, zero = end_point_error(full, pair.flow, areas["seen"])
+        share = 100 * error / max(zero, 1e-6)
+    features = psnr(picture, pair.target, areas["features"]) if enough else unknown
+    return psnr(picture, pair.target, areas["union"]), features, sharp, share
+
+
+def gain_of(frames: Float[Tensor, "E 3 S S"], question: Question, name: str = "jaw") -> float:
+    """<d, t> / <t, t> of an edit's change d in ``frames`` against the true change t: 1 is right, 0 is no answer."""
+    number = list(EDITS).index(name) + 1
+    change, truth = frames[number] - frames[0], question.images[number] - question.images[0]
+    _, own, both = response(change, truth, question.region(number))
+    return both / own
+
+
+def table(rows: Mapping[str, Sequence[float]], heads: Sequence[str]) -> str:
+    """Numbers in columns under ``heads``; what is not known is a dash."""
+    lines = [" " * 28 + "".join(f"{head:>14s}" for head in heads)]
+    for name, values in rows.items():
+        lines.append(f"{name:28s}" + "".join("             –" if v != v else f"{v:14.2f}" for v in values))
+    return "\n".join(lines)
+
+
+def write_film(path: str | os.PathLike[str], frames: Iterable[Picture], fps: float = FPS) -> None:
+    """Write frames as a looping GIF or animated PNG that says inside that no camera took it.
+
+    Raises:
+        ValueError: no frames, ``fps`` not positive, or another suffix.
+    """
+    file = Path(path)
+    first, *rest = [PillowImage.fromarray(to_uint8(frame)) for frame in frames] or [None]
+    if first is None or not fps > 0 or file.suffix.lower() not in (".gif", ".png"):
+        raise ValueError(f"path: expected frames for a .gif or .png, at a positive rate, got {file.name!r} at {fps}")
+    note = PngInfo()
+    note.add_text("Comment", MARK.decode())
+    kind: dict[str, Any] = {"pnginfo": note} if file.suffix.lower() == ".png" else {"comment": MARK}
+    buffer = io.BytesIO()
+    first.save(
+        buffer, file.suffix[1:].upper(), save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **kind
+    )
+    write_whole(file, buffer.getvalue())
+
+
+def picture_of(content: bytes) -> Picture:
+    """The largest centred square of an image file's content, at the renderer's size.
+
+    Raises:
+        ValueError: not an image that can be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "upload"
+        file.write_bytes(content)
+        rgb = to_uint8(read_image(file))
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    way = cv2.INTER_AREA if side > SIZE else cv2.INTER_CUBIC
+    return from_uint8(cv2.resize(rgb[top : top + side, left : left + side], (SIZE, SIZE), interpolation=way))
+
+
+class Studio:
+    """Somebody's own picture and driving clip: an upload, a path, and the film that comes of them.
+
+    Args:
+        renderer: of 64 px.
+        content: an image file's content, used until another is uploaded.
+        most: frames of a clip at most.
+
+    Attributes:
+        frames: generated last, (3,S,S) each.
+        said: what went wrong, or how many frames there are.
+    """
+
+    def __init__(self, renderer: FlowRenderer, content: bytes, most: int = 50) -> None:
+        self.renderer, self.content, self.most = renderer, content, most
+        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="your picture")
+        self.path = widgets.Text(
+            placeholder="a video, or a folder of images; empty: the shipped clip", description="clip",
+            layout=widgets.Layout(width="620px"),
+        )  # fmt: skip
+        self.motion = widgets.Dropdown(options=["absolute", "relative"], description="motion")
+        self.said = widgets.Label()
+        self.frames: list[Tensor] = []
+        self.image = widgets.Image(format="png", layout=widgets.Layout(width="620px"))
+        first = self.make()
+        self.path.continuous_update = False
+        for control in (self.upload, self.path, self.motion):
+            control.observe(self.again, names="value")
+        box = widgets.VBox([self.upload, self.path, self.motion, self.said, self.image])
+        view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+        display({MIME_WIDGET: view, "text/plain": "a studio", "image/png": first}, raw=True)
+
+    def make(self) -> bytes:
+        """Re-enact, show and return the film.
+
+        Raises:
+            OSError: no such clip.
+            ValueError: a picture or clip that cannot be read.
+        """
+        uploaded = self.upload.value
+        source = picture_of(bytes(uploaded[0]["content"]) if uploaded else self.content)
+        path = self.path.value.strip()
+        driving = read_video(path, SIZE, self.most) if path else example_clip().frames[: self.most]
+        windows = shipped_regressor().windows(driving)
+        self.frames = list(self.renderer.reenact(source, windows, motion=self.motion.value))
+        rows = zip(driving, self.frames, strict=True)
+        shown = film([row({"source": source, "driving": d, "generated": g}, height=200) for d, g in rows])
+        made = cast(bytes, shown.data)
+        self.image.value, self.said.value = made, f"{len(self.frames)} frames, generated"
+        return made
+
+    def again(self, _change: object = None) -> None:
+        """Make the film anew; what cannot be read is said, not raised: nobody sees what an observer raises."""
+        try:
+            self.make()
+        except (OSError, ValueError) as error:
+            self.said.value = str(error)

@@ -1,1 +1,0 @@
-"""The benchmark of the two operations; start it with bench.py."""

@@ -1,0 +1,133 @@
+"""Each leg differs from the one it is held against as it says; legs are kept, resumed, and compared seed by seed."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from flow3d.__main__ import main
+from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.evaluation.pairs.protocols import pair_lists
+from flow3d.experiments.ablations import LEGS, Budget, ErrorBank, Observed, ablation_report, run_leg, run_legs
+from flow3d.experiments.ablations.run import EDITED, file_of
+from flow3d.renderer import FlowRenderer
+
+SMALL = Budget("micro", 1, 1, 1, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory) -> FrameCache:
+    return build_cache(tmp_path_factory.mktemp("ablations") / "frames", 2, 6, 32, seed=5, clips=3)
+
+
+@pytest.fixture(scope="module")
+def bank() -> ErrorBank:
+    return ErrorBank(torch.randn(2, 40, 73, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture(scope="module")
+def lists():
+    return pair_lists(1, 1, 1, 32)
+
+
+def stated(here, there):
+    """The names of what a leg says it changes, less what its base changes alike."""
+    return {name for name in here | there if here.get(name) != there.get(name)}
+
+
+def test_a_leg_differs_from_its_base_in_what_it_says_and_in_nothing_else():
+    for leg in LEGS.values():
+        if not leg.against or leg.recipe != LEGS[leg.against].recipe or leg.quick != LEGS[leg.against].quick:
+            continue
+        base = LEGS[leg.against]
+        here, there = (dataclasses.asdict(one.described("micro")) for one in (leg, base))
+        assert {name for name in here if here[name] != there[name]} == stated(leg.renderer, base.renderer), leg.name
+        for phase in (1, 2):
+            here, there = (dataclasses.asdict(one.trained("micro", phase, 5, 3)) for one in (leg, base))
+            here |= here.pop("lambdas")
+            there |= there.pop("lambdas")
+            assert {name for name in here if here[name] != there[name]} == stated(leg.training, base.training), leg.name
+        assert leg.renderer or leg.training or leg.windows != base.windows, leg.name
+
+
+@pytest.mark.parametrize("name", ["no separation", "no refiner", "2D flow", "strict, quick + residual flow"])
+def test_a_leg_trains_and_is_measured(name, frames, bank, lists, tmp_path):
+    result = run_leg(LEGS[name], 0, SMALL, frames, lists, bank, tmp_path)
+    assert all(np.isfinite(value) for value in result["numbers"].values())
+    assert {f"{edit}: gain" for edit in EDITED} < set(result["numbers"])
+    config = FlowRenderer.from_pretrained(tmp_path / "phase_2" / "weights").config
+    assert config == LEGS[name].described("micro")
+
+
+def test_without_separation_the_matte_means_nothing(lists):
+    torch.manual_seed(0)
+    renderer = FlowRenderer(LEGS["no separation"].described("micro")).eval()
+    pair = lists["self"][1_000_000]
+    window = pair.driving_window[None]
+    made = [
+        renderer.stages(renderer.prepare(pair.source, alpha, pair.source_window), window)["output"]
+        for alpha in (pair.source_alpha, torch.zeros_like(pair.source_alpha))
+    ]
+    assert torch.equal(*made)
+
+
+def test_observed_windows_carry_errors_of_one_clip(frames, bank):
+    chosen = frames.draw(np.random.default_rng(0), 3)
+    plain, wide, single = (
+        cache.batch(*chosen) for cache in (frames, Observed(frames, bank, False), Observed(frames, bank, True))
+    )
+    away = wide.target_window - plain.target_window
+    known = bank.errors.unfold(1, 27, 1).flatten(0, 1)  # every 27 frames in a row of a clip
+    for one in away:
+        assert (known - one).abs().amax((1, 2)).min() < 1e-4  # float32 sums of coefficients up to some tens
+    assert torch.equal(wide.target_window, Observed(frames, bank, False).batch(*chosen).target_window)
+    assert (single.target_window == single.target_window[:, :, 13:14]).all()
+    assert torch.equal(single.target_window[:, :, 13], wide.target_window[:, :, 13])
+
+
+def test_legs_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
+    said: list[str] = []
+    first = run_legs(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append)
+    assert len(said) == 1
+    assert run_legs(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append) == first
+    assert len(said) == 1
+    with pytest.raises(ValueError, match="out: expected legs of"):
+        run_legs(["extended"], [0], Budget("micro", 2, 1, 1, 1, 1), frames, lists, bank, tmp_path)
+    for names, seeds, message in ((["nothing"], [0], "legs: expected some of"), (["strict"], [], "seeds: expected")):
+        with pytest.raises(ValueError, match=message):
+            run_legs(names, seeds, SMALL, frames, lists, bank, tmp_path)
+
+
+def result(leg: str, seed: int, number: float) -> dict:
+    numbers = {"self: PSNR over copy, dB": number, "self: flow error, % of zero flow": 10 - number}
+    return {"leg": leg, "seed": seed, "seconds": 1, "numbers": numbers, "settings": {"preset": "micro"}}
+
+
+def test_the_table_compares_seed_by_seed():
+    results = [result("extended", 0, 1.0), result("extended", 1, 3.0), result("2D flow", 0, 2.0)]
+    results.append(result("2D flow", 1, 3.5))
+    table = ablation_report(results, "command")
+    line = next(line for line in table.splitlines() if line.startswith("| 2D flow"))
+    assert "2.75 ± 1.06 (+0.75; 2/2)" in line  # (2 + 3.5) / 2; differences 1 and 0.5
+    assert "7.25 ± 1.06 (-0.75; 2/2)" in line  # less is better here
+    with pytest.raises(ValueError, match="results: expected at least one leg"):
+        ablation_report([], "command")
+
+
+def test_the_command_names_bad_input(frames, tmp_path, capsys):
+    known = ["ablate", "--data", str(frames.folder), "--out", str(tmp_path)]
+    assert main([*known, "--phase-1", "0"]) == 2
+    assert "phase_1: expected 1 or more, got 0" in capsys.readouterr().err
+    assert main([*known, "--regressor", str(tmp_path / "nowhere")]) == 2
+    assert main(["ablate", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "folder: expected a finished cache" in capsys.readouterr().err
+
+
+def test_a_leg_has_a_file_of_its_own(tmp_path):
+    files = {file_of(tmp_path, name, seed) for name in LEGS for seed in range(3)}
+    assert len(files) == 3 * len(LEGS)
+    path = file_of(tmp_path, "observed windows, k = 0", 2)
+    assert path.name == "observed_windows_k_0_2.json"
+    path.write_text(json.dumps({}))

@@ -1,0 +1,162 @@
+"""Legs are kept and resumed, drivers are found, the report says in words what the numbers say."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from flow3d.__main__ import main
+from flow3d.evaluation.measure.edits import answers, question_of
+from flow3d.evaluation.measure.method import Reenacted
+from flow3d.evaluation.measure.pair_rows import reenact
+from flow3d.evaluation.pairs.protocols import pair_lists, self_seeds
+from flow3d.experiments.ablations.run import EDITED, file_of
+from flow3d.experiments.rivals import RIVALS, rival
+from flow3d.experiments.rivals.base import Motion, Rival, Widths
+from flow3d.experiments.rivals.methods import Drivers, rival_method
+from flow3d.experiments.rivals.report import rivals_report, verdicts
+from flow3d.experiments.rivals.run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
+
+FIRST = 1_000_000
+BUDGET = budget_of("micro", 3, 2, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def lists():
+    return pair_lists(2, 2, 1, 32)
+
+
+@pytest.fixture(scope="module")
+def drivers(lists) -> Drivers:
+    return Drivers(lists, self_seeds(1), 32)
+
+
+def test_image_driven_methods_are_shown_the_right_picture(lists, drivers):
+    class Mirror(Rival):
+        """Paints what drives it."""
+
+        driven_by = "picture"
+
+        def forward(self, asked):
+            return asked.driving, Motion(None)
+
+    method = rival_method(Mirror(Widths("micro", (), ())), drivers)
+    pair = lists["cross"][FIRST]
+    assert torch.equal(reenact(method, pair).output[0], pair.driving)
+    assert not torch.equal(pair.driving, pair.target)
+    assert torch.equal(reenact(method, lists["self"][FIRST]).output[0], lists["self"][FIRST].target)
+    question = question_of(FIRST, 32)
+    assert torch.equal(answers(method, question).output, question.images)
+    with pytest.raises(ValueError, match="windows: expected those of the lists"):
+        method(pair.source, pair.source_alpha, pair.source_window, pair.driving_window[None] + 1)
+
+
+def test_coefficient_driven_methods_are_shown_no_driving_picture(lists):
+    method = rival_method(rival("PIRenderer", "micro").eval(), Drivers({}, [], 32))
+    made = reenact(method, lists["cross"][FIRST])
+    assert isinstance(made, Reenacted)
+    assert made.alpha is not None
+    assert bool((made.alpha == 1).all())
+
+
+def test_legs_are_kept_and_not_run_again(frames, lists, tmp_path):
+    said: list[str] = []
+    runner = Runner(BUDGET, frames, lists, tmp_path)
+    first = runner.run(["FOMM", "Bi-Layer"], [0], said.append)
+    assert len(said) == 2
+    assert runner.run(["FOMM", "Bi-Layer"], [0], said.append) == first
+    assert len(said) == 2
+    assert all(np.isfinite(list(leg["numbers"].values())).all() for leg in first)
+    assert {f"{edit}: gain" for edit in EDITED} < set(first[0]["numbers"])
+    assert "cross: flow error, % of zero flow" in first[0]["numbers"]
+    assert "cross: flow error, % of zero flow" not in first[1]["numbers"]  # it has no flow
+    pair = lists["self"][FIRST]
+    method, again = runner.method("FOMM", 0), runner.method("FOMM", 0)
+    assert method is not None
+    assert again is not None
+    assert torch.equal(reenact(method, pair).output, reenact(again, pair).output)
+    assert runner.method("X2Face", 0) is None
+    with pytest.raises(ValueError, match="out: expected legs of"):
+        Runner(BUDGET, frames, lists, tmp_path, residual=False).run(["FOMM"], [0], said.append)
+
+
+def test_our_own_leg_is_trained_here_or_taken_over(frames, lists, tmp_path):
+    runner = Runner(BUDGET, frames, lists, tmp_path / "here")
+    (own,) = runner.run([OURS], [0], lambda _: None)
+    assert runner.method(OURS, 0) is not None
+    there = file_of(tmp_path, "extended", 0)
+    leg = {"leg": "extended", "seed": 0, "seconds": 7, "numbers": {"a": 1.0}, "settings": runner.settings}
+    there.write_text(json.dumps(leg))
+    (taken,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([OURS], [0], lambda _: None)
+    assert taken == own | {"seconds": 7, "numbers": {"a": 1.0}}
+    file_of(tmp_path, OWN[TOLD], 0).write_text(json.dumps(leg | {"numbers": {"a": 2.0}}))
+    (told,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([TOLD], [0], lambda _: None)
+    assert told["numbers"] == {"a": 2.0}
+    assert told["parameters"] > own["parameters"]
+    there.write_text(json.dumps(leg | {"settings": {"preset": "tiny"}}))
+    with pytest.raises(ValueError, match="ours: expected a leg of"):
+        Runner(BUDGET, frames, lists, tmp_path / "other", ours=tmp_path).run([OURS], [0], lambda _: None)
+
+
+def test_baselines_have_the_numbers_they_must_have(lists):
+    known = measure_baselines(lists, BUDGET)
+    copy, blurred, affine, exact = known.values()
+    assert copy["self: PSNR over copy, dB"] == 0
+    assert copy["wide: flow error, % of zero flow"] == 100
+    assert copy["jaw: gain"] == 0
+    assert blurred["self: PSNR over copy, dB"] > 0
+    assert exact["self: flow error, % of zero flow"] == 0
+    assert exact["self: PSNR over copy, dB"] > affine["self: PSNR over copy, dB"]
+    assert exact["cross: background leak, /255"] == 0
+    assert exact["blink: gain"] != 0
+    assert "jaw: gain" not in affine
+
+
+def result(method: str, seed: int, number: float) -> dict:
+    numbers = {"cross: PSNR over copy, dB": number, "cross: flow error, % of zero flow": 10 - number}
+    settings = {"preset": "micro", "residual": True}
+    return {"method": method, "seed": seed, "seconds": 1, "parameters": 5, "numbers": numbers, "settings": settings}
+
+
+def test_the_report_says_who_leads():
+    ahead = [result(OURS, 0, 4.0), result(OURS, 1, 5.0), result("FOMM", 0, 1.0), result("FOMM", 1, 2.0)]
+    assert verdicts(ahead) == [
+        "- cross PSNR, dB: ours leads FOMM, 4.50 against 1.50 (clear).",
+        "- cross flow error, %: ours leads FOMM, 5.50 against 8.50 (clear).",
+    ]
+    behind = [*ahead, result("DaGAN", 0, 4.5), result("DaGAN", 1, 5.5)]
+    assert verdicts(behind)[0] == (
+        "- cross PSNR, dB: ours does not lead: DaGAN does, 4.50 against 5.00 (within spread)."
+    )  # fmt: skip
+    table = rivals_report(behind, {"copy": {"cross: PSNR over copy, dB": 0.0}}, "command")
+    assert "| copy |  |  | 0 |  | none | 0.00 |" in table
+    assert "5.00 ± 0.71" in table
+    assert "HyperReenact is absent" in table
+    assert "warped pixels" in table
+    assert "told the pose and" not in table
+    told = rivals_report([*behind, result(TOLD, 0, 9.0), result(TOLD, 1, 9.5)], {}, "command")
+    section = told[told.index("## Where ours, told the pose and") :]
+    assert "- cross PSNR, dB: ours leads DaGAN, 9.25 against 5.00 (clear)." in section
+    with pytest.raises(ValueError, match="results: expected at least one leg"):
+        rivals_report([], {}, "command")
+
+
+def test_the_command_writes_table_and_sheet(frames, tmp_path, capsys):
+    known = ["rivals", "--data", str(frames.folder), "--out", str(tmp_path), "--pairs", "1", "--wide", "1"]
+    small = [*known, "--identities", "1", "--steps", "3", "--seeds", "0", "--methods", "X2Face", "face-vid2vid"]
+    assert main(small) == 0
+    assert "face-vid2vid" in capsys.readouterr().out
+    written = json.loads((tmp_path / "rivals.json").read_text())
+    assert [leg["method"] for leg in written["legs"]] == ["X2Face", "face-vid2vid"]
+    assert (tmp_path / "rivals.md").read_text().startswith("# Rivals, measured")
+    assert b"generated" in (tmp_path / "rivals.png").read_bytes()
+    assert main([*known, "--methods", "HyperReenact"]) == 2
+    assert "method: HyperReenact is absent" in capsys.readouterr().err
+    assert main([*known, "--steps", "2"]) == 2
+    assert "steps: expected 3 or more, got 2" in capsys.readouterr().err
+    assert main(["rivals", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
+
+
+def test_every_rival_has_a_file_of_its_own(tmp_path):
+    assert len({file_of(tmp_path, name, seed) for name in (*RIVALS, OURS) for seed in range(3)}) == 3 * 7
