@@ -22,6 +22,7 @@ from ..files import write_whole
 from ..morphable import Camera, Coefficients, Person, ProceduralHead, making_faces, talking_head
 from ..morphable.coefficients import index
 from ..morphable.flow import Geometry, flow_between
+from ..preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
 from .batch import Batch
 from .pairs import BLOCK, driver_of
 
@@ -143,14 +144,14 @@ def _render_identity(folder: Path, described: dict[str, int], number: int) -> No
     person, length = Person.random(seed), described["frames"] // described["clips"] * every
     motions = ((talking_head, seed), (talking_head, driver_of(seed)), (making_faces, seed))[: described["clips"]]
     motion = Coefficients(torch.cat([moves(length, s).values for moves, s in motions]))
-    arrays["background"][number] = _bytes(person.background(size))
+    arrays["background"][number] = to_bytes(person.background(size)).numpy()
     arrays["coefficients"][number] = motion.values.numpy()
     for k in range(described["frames"]):
         frame = person.render(motion.frame(k * every), size)
         hit, face = frame.surface.hit, frame.surface.face.clamp_min(0)
         found = {
-            "black": _bytes(frame.alpha * frame.foreground - (1 - frame.alpha)),
-            "alpha": (frame.alpha[0] * 255).round().numpy(),
+            "black": to_bytes(frame.alpha * frame.foreground - (1 - frame.alpha)).numpy(),
+            "alpha": mask_to_bytes(frame.alpha[0]).numpy(),
             "labels": frame.labels[0].numpy(),
             "corners": torch.where(hit[..., None], person.faces[face], 0).numpy(),
             "weights": frame.surface.weights[..., :2].numpy(),
@@ -165,10 +166,6 @@ def _render_identity(folder: Path, described: dict[str, int], number: int) -> No
     done = np.load(folder / DONE, mmap_mode="r+")
     done[number] = 1
     done.flush()
-
-
-def _bytes(image: Tensor) -> NDArray[Any]:
-    return ((image + 1) * 127.5).round().clamp(0, 255).numpy()
 
 
 class FrameCache:
@@ -262,9 +259,9 @@ class FrameCache:
 
     def _side(self, who: NDArray[np.int64], frame: NDArray[np.int64]) -> dict[str, Tensor]:
         side = {n: self._rows(n, who, frame) for n in self.arrays if n not in ("background", "coefficients")}
-        side["black"] = side["black"] / 127.5 - 1
-        side["alpha"] = side["alpha"][:, None] / 255
-        behind = self._rows("background", who) / 127.5 - 1
+        side["black"] = from_bytes(side["black"])
+        side["alpha"] = mask_from_bytes(side["alpha"][:, None])
+        behind = from_bytes(self._rows("background", who))
         side["image"] = side["black"] + (1 - side["alpha"]) * (behind + 1)
         length = self.coefficients.shape[1] // self.clips
         here = torch.from_numpy(frame)[:, None] * self.every

@@ -15,6 +15,7 @@ import torch
 from ..assets import path as asset
 from ..files import write_whole
 from ..morphable import Coefficients
+from ..preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
 from .clips import Clip, make_clip
 
 EXAMPLE = {"seed": 1_000_323, "frames": 50, "size": 128}  # a published seed that no training sees
@@ -24,10 +25,10 @@ _FIELDS = ("frames", "alphas", "labels", "background", "coefficients")
 def save_clip(path: str | os.PathLike[str], clip: Clip) -> None:
     """Write a clip as a compressed npz; pictures are rounded to 8 bits, coefficients are kept exactly."""
     arrays = {
-        "frames": ((clip.frames + 1) * 127.5).round().byte().numpy(),
-        "alphas": (clip.alphas * 255).round().byte().numpy(),
+        "frames": to_bytes(clip.frames).numpy(),
+        "alphas": mask_to_bytes(clip.alphas).numpy(),
         "labels": clip.labels.byte().numpy(),
-        "background": ((clip.background + 1) * 127.5).round().byte().numpy(),
+        "background": to_bytes(clip.background).numpy(),
         "coefficients": clip.coefficients.values.numpy(),
     }
     buffer = io.BytesIO()
@@ -53,10 +54,10 @@ def load_clip(path: str | os.PathLike[str]) -> Clip:
             raise
         raise ValueError(f"path: expected a clip in {os.fspath(path)!r}, got another file ({error})") from error
     return Clip(
-        frames=arrays["frames"].float() / 127.5 - 1,
-        alphas=arrays["alphas"].float() / 255,
+        frames=from_bytes(arrays["frames"]),
+        alphas=mask_from_bytes(arrays["alphas"]),
         labels=arrays["labels"].long(),
-        background=arrays["background"].float() / 127.5 - 1,
+        background=from_bytes(arrays["background"]),
         coefficients=Coefficients(arrays["coefficients"]),
     )
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .images import check_image, from_uint8, to_uint8
+from .images import from_uint8, to_uint8
 
 # "left" and "right" are the viewer's, as in the images
 LANDMARK_NAMES = ("left_eye", "right_eye", "nose_tip", "mouth_left", "mouth_right")
@@ -105,9 +105,9 @@ def crop_portrait(
     Returns:
         The crop and the landmarks in its pixels.
     """
-    check_image(image, "image")
     if size < 32:
         raise ValueError(f"size: expected at least 32, got {size}")
+    rgb = to_uint8(image)
     points = landmarks.points().numpy()
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     across, down = points[1] - points[0], mouth - eyes
@@ -118,7 +118,6 @@ def crop_portrait(
     linear = scale * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     middle = eyes + 0.06 * down  # of the head
     shift = np.array([(size - 1) / 2, (size - 1) / 2]) - linear @ middle
-    rgb = to_uint8(image)
     if scale < 0.5:  # warpAffine does not average: shrink first, or fine texture turns into noise
         small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         centre = (scale - 1) / 2  # pixel centres move when an image is resized

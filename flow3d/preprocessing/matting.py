@@ -5,11 +5,11 @@ from functools import cache
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..morphable import Coefficients, Person
-from .images import check_image, to_uint8
+from .images import to_uint8
 
 
 def grabcut(
@@ -27,8 +27,12 @@ def grabcut(
     Raises:
         ValueError: an image of another shape, or ``likely`` of another size, empty or full.
     """
-    check_image(image, "image")
-    height, width = image.shape[1:]
+    return _matte(to_uint8(image), likely, iterations)
+
+
+def _matte(rgb: UInt8[np.ndarray, "H W 3"], likely: Tensor | None, iterations: int = 5) -> Float[Tensor, "1 H W"]:
+    """:func:`grabcut` of a picture that is checked already."""
+    height, width = rgb.shape[:2]
     if likely is None:
         y, x = np.mgrid[0:height, 0:width]
         far = np.hypot((x / width - 0.5) / 0.36, (y / height - 0.52) / 0.46)
@@ -49,7 +53,7 @@ def grabcut(
         mask = np.where(rim == 0, cv2.GC_BGD, np.where(guess, cv2.GC_PR_FGD, cv2.GC_PR_BGD)).astype(np.uint8)
     mask[core == 1] = cv2.GC_FGD
     back, front = np.zeros((1, 65)), np.zeros((1, 65))
-    bgr = np.ascontiguousarray(to_uint8(image)[..., ::-1])
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
     cv2.setRNGSeed(0)  # its mixtures start at random: the same picture must get the same matte
     cv2.grabCut(bgr, mask, (0, 0, width, height), back, front, iterations, cv2.GC_INIT_WITH_MASK)
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.float32)
@@ -69,8 +73,8 @@ def seeded_grabcut(image: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]
     Raises:
         ValueError: an image of another shape.
     """
-    check_image(image, "image")
+    rgb = to_uint8(image)
     pose = Coefficients(window[:, window.shape[1] // 2][None].cpu())
     outline = _mean_person().render(pose, image.shape[-1]).alpha
     inside = outline > 0.5
-    return grabcut(image, outline if bool(inside.any()) and not bool(inside.all()) else None)
+    return _matte(rgb, outline if bool(inside.any()) and not bool(inside.all()) else None)

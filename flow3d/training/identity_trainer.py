@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -26,6 +26,7 @@ from ..files import write_whole
 from ..morphable import Person, making_faces, random_appearance, talking_head
 from ..perception.identity import IdentityConfig, IdentityEmbedding, verification
 from ..perception.regressor import SIZE
+from ..preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
 from ..threads import one_thread
 
 FIRST_SEED, PERSONS, FRAMES, SESSIONS = 300_000, 400, 18, 3
@@ -81,16 +82,11 @@ def render_persons(first: int, persons: int, frames: int) -> Arrays:
             for k in np.sort(rng.choice(CLIP, frames // SESSIONS, replace=False)):
                 frame = person.render(motion.frame(int(k)), SIZE)
                 found["person"].append(to_bytes(frame.alpha * frame.foreground - (1 - frame.alpha)))
-                found["alpha"].append((255 * frame.alpha[0]).round().byte())
+                found["alpha"].append(mask_to_bytes(frame.alpha[0]))
             found["background"].append(to_bytes(person.background(SIZE)))
     stacked = {name: torch.stack(images).numpy() for name, images in found.items()}
     shaped = {name: a.reshape(persons, -1, *a.shape[1:]) for name, a in stacked.items()}
     return shaped | {"first": np.array(first)}
-
-
-def to_bytes(image: Float[Tensor, "*B"]) -> UInt8[Tensor, "*B"]:
-    """Eight bits of an image in [-1, 1]."""
-    return ((image + 1) * 127.5).round().clamp(0, 255).byte()
 
 
 def read_persons(path: str | os.PathLike[str]) -> Arrays:
@@ -114,9 +110,9 @@ def compose(
 ) -> Float[Tensor, "B 3 64 64"]:
     """Frames before the backgrounds ``behind`` (of which person, of which session), in [-1, 1]."""
     person = torch.from_numpy(data["person"][who, frame]).float()
-    alpha = torch.from_numpy(data["alpha"][who, frame])[:, None].float() / 255
+    alpha = mask_from_bytes(torch.from_numpy(data["alpha"][who, frame])[:, None])
     background = torch.from_numpy(data["background"][behind[:, 0], behind[:, 1]]).float()
-    return person.addcmul_(1 - alpha, background).div_(127.5).sub_(1)
+    return from_bytes(person.addcmul_(1 - alpha, background))
 
 
 def draw(data: Arrays, rng: np.random.Generator, count: int) -> tuple[Float[Tensor, "B 3 64 64"], Int[Tensor, " B"]]:

@@ -19,6 +19,7 @@ from ..morphable.coefficients import COUNT as COEFFICIENTS
 from ..morphable.coefficients import CROP, NAMES, index
 from ..morphable.head.expressions import COUNT, EXPRESSIONS
 from ..perception.regressor import IDENTITY, SIZE
+from ..preprocessing.images import from_bytes, from_uint8, mask_from_bytes, to_uint8
 
 CROP_FRAME = 256  # pixels: the frame that crop coefficients are given in
 NEGATED = tuple(index(n) for n in ("gaze_x", "jaw_side", "mouth_side", "yaw", "roll", "translation_x", "crop_x"))
@@ -54,7 +55,7 @@ class Pictures:
         who, frame = rng.integers(self.count, size=count), rng.integers(self.frames, size=count)
         places = list(zip(who.tolist(), frame.tolist(), strict=True))
         person = self._stack("black", places)
-        alpha = self._stack("alpha", places)[:, None] / 255
+        alpha = mask_from_bytes(self._stack("alpha", places)[:, None])
         kind = rng.random(count) if vary else np.zeros(count)  # below .3 their own, .8 another's, .85 plain, else black
         behind = np.where(kind < 0.3, who, rng.integers(self.count, size=count))
         background = self._stack("background", behind)
@@ -65,7 +66,7 @@ class Pictures:
             colour = rng.uniform(0, 255, (len(plain), 3, 1, 1)).astype(np.float32)
             background[torch.from_numpy(plain)] = torch.from_numpy(colour)
             background[torch.from_numpy(kind >= 0.85)] = 0
-        images = person.addcmul_(1 - alpha, background).div_(127.5).sub_(1)
+        images = from_bytes(person.addcmul_(1 - alpha, background))
         targets = self.targets[torch.from_numpy(who), torch.from_numpy(frame)]
         if vary:
             chosen = torch.from_numpy(np.flatnonzero(rng.random(count) < 0.5))
@@ -117,10 +118,9 @@ def _vary(images: Tensor, cut_out: Tensor, rng: np.random.Generator) -> Tensor:
         small = functional.interpolate(images[soft], (side, side), mode="bilinear", antialias=True)
         images[soft] = functional.interpolate(small, (SIZE, SIZE), mode="bilinear")
     for k in np.flatnonzero(rng.random(count) < 0.1):
-        pixels = ((images[k] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))]
-        decoded = cv2.imdecode(cv2.imencode(".jpg", pixels, quality)[1], cv2.IMREAD_COLOR)
-        images[k] = torch.from_numpy(np.asarray(decoded)).permute(2, 0, 1).float() / 127.5 - 1
+        decoded = cv2.imdecode(cv2.imencode(".jpg", to_uint8(images[k]), quality)[1], cv2.IMREAD_COLOR)
+        images[k] = from_uint8(np.asarray(decoded))
     noisy = np.flatnonzero((rng.random(count) < 0.1) & ~cut_out.numpy())
     grain = 0.03 * rng.standard_normal((len(noisy), *images.shape[1:]), np.float32)
     images[torch.from_numpy(noisy)] += torch.from_numpy(grain)

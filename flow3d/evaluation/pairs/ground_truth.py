@@ -19,6 +19,7 @@ from ...checks import check_integer
 from ...datasets import Pair, make_pair
 from ...files import write_whole
 from ...morphable import PARTS, Camera, Coefficients, Person, exact_flow, rasterise, talking_head
+from ...preprocessing.images import to_uint8
 from ...threads import one_thread
 from ..scores.metrics import affine_flow, psnr, warp_image
 from .protocols import FIRST_SEED
@@ -95,7 +96,7 @@ def measure_speed(repeat: int = 60) -> dict[str, float]:
 
     def redraw(k: int) -> None:
         picture = person.render(motion.frame(k), 128).image
-        cv2.imencode(".png", ((picture + 1) * 127.5).byte().permute(1, 2, 0).numpy())
+        cv2.imencode(".png", to_uint8(picture))
 
     spent = {
         "pose, ms": _milliseconds(lambda k: person.vertices(motion.frame(k)), repeat),

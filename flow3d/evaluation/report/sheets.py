@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...datasets import Pair
-from ...preprocessing.images import from_uint8, write_image
+from ...preprocessing.images import from_uint8, mask_to_bytes, write_image
 from ..measure.edits import EDITS, answers, question_of
 from ..measure.method import Method
 from ..measure.pair_rows import baselines, reenact
@@ -25,7 +25,7 @@ ERROR = 0.5  # of the whole range, where the error map is brightest
 def error_map(image: Float[Tensor, "3 S S"], truth: Float[Tensor, "3 S S"]) -> Float[Tensor, "3 S S"]:
     """The mean difference over channels as a picture: black is none, bright ``ERROR`` of the range or more."""
     away = ((image - truth).abs().mean(0) / 2 / ERROR).clamp(0, 1)
-    coloured = cv2.applyColorMap((away * 255).round().byte().numpy(), cv2.COLORMAP_INFERNO)
+    coloured = cv2.applyColorMap(mask_to_bytes(away).numpy(), cv2.COLORMAP_INFERNO)
     return from_uint8(np.ascontiguousarray(coloured[..., ::-1]))
 
 

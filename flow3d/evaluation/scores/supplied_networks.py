@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...preprocessing.images import to_bytes
 from .motion_scores import LANDMARKS
 
 SIDE = 112  # pixels of a face as ArcFace was trained on it, and where its five points lie there
@@ -108,8 +109,7 @@ class Inception:
     @torch.no_grad()
     def embed(self, frames: Float[Tensor, "N 3 S S"], batch: int = 16) -> Float[Tensor, "N F"]:
         """The features of frames in [-1, 1]."""
-        pixels = ((frames + 1) * 127.5).round().clamp(0, 255).byte()
-        return torch.cat([self.network(chunk, **self.options).float() for chunk in pixels.split(batch)])
+        return torch.cat([self.network(chunk, **self.options).float() for chunk in to_bytes(frames).split(batch)])
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from flow3d.preprocessing.images import mask_to_bytes, to_bytes
 from flow3d.teach.figures.style import COLORS, MAGNITUDE
 
 Image = Float[Tensor, "3 H W"]
@@ -37,8 +38,8 @@ def to_rgb8(picture: Picture) -> UInt8[np.ndarray, "H W 3"]:
     values = picture.detach().float().cpu()
     if values.isnan().any():
         raise ValueError("picture holds NaN")
-    unit = values.expand(3, -1, -1) if len(values) == 1 else (values + 1) / 2
-    return (unit.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    pixels = mask_to_bytes(values).expand(3, -1, -1) if len(values) == 1 else to_bytes(values)
+    return pixels.permute(1, 2, 0).contiguous().numpy()
 
 
 def flow_to_rgb(flow: Float[Tensor, "C H W"], limit: float | None = None) -> Image:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from flow3d.preprocessing import from_uint8, is_generated, read_image, to_uint8, write_image
+from flow3d.preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
 
 
 def picture(height: int = 7, width: int = 5) -> np.ndarray:
@@ -90,3 +91,12 @@ def test_a_format_that_cannot_say_so_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"path: expected \.png or \.jpg"):
         write_image(tmp_path / "a.bmp", torch.zeros(3, 4, 4), generated=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_eight_bits_are_rounded_and_cut():
+    assert to_bytes(torch.tensor([-3.0, -1.0, -0.995, 0.0, 1.0, 7.0])).tolist() == [0, 0, 1, 128, 255, 255]
+    assert mask_to_bytes(torch.tensor([-1.0, 0.0, 0.5, 1.0, 2.0])).tolist() == [0, 0, 128, 255, 255]
+    every = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_bytes(from_bytes(every)), every)
+    assert torch.equal(mask_to_bytes(mask_from_bytes(every)), every)
+    assert torch.equal(from_bytes(every.float()), from_bytes(every)), "a blend of pixels is a float"
