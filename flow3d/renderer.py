@@ -19,7 +19,7 @@ from .perception.regressor import shipped_regressor
 from .preprocessing.images import check_image
 from .preprocessing.matting import grabcut, seeded_grabcut
 from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
-from .warping import MappingNetwork, Source, Warped, WarpingStage, flow_to_image, warp_pixels
+from .warping import Encoded, MappingNetwork, Warped, WarpingStage, flow_to_image, warp_pixels
 from .weights import find_folder, load_network, save_folder
 
 Matting = Callable[[Float[Tensor, "3 S S"]], Float[Tensor, "1 S S"]]
@@ -38,12 +38,103 @@ MEANING = {"strict": "is the paper's literal reading.", "extended": "holds exten
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A source made ready once: picture, matte, background, and what the networks computed of it."""
+    """B sources made ready once; :meth:`FlowRenderer.prepare` makes one of one picture.
 
-    image: Float[Tensor, "1 3 S S"]
-    alpha: Float[Tensor, "1 1 S S"]
-    code: Source
-    motion: Float[Tensor, "1 Z"] | None
+    Attributes:
+        image: the pictures in [-1, 1].
+        alpha: their mattes.
+        encoded: what the warping stage computed of them.
+        motion: their own motion vectors, None where nobody asked for them.
+    """
+
+    image: Float[Tensor, "B 3 S S"]
+    alpha: Float[Tensor, "B 1 S S"]
+    encoded: Encoded
+    motion: Float[Tensor, "B Z"] | None
+
+    def expand(self, batch: int) -> Prepared:
+        """One source for ``batch`` motions, without a copy."""
+        image, alpha = (t.expand(batch, -1, -1, -1) for t in (self.image, self.alpha))
+        return Prepared(
+            image, alpha, self.encoded.expand(batch), None if self.motion is None else self.motion.expand(batch, -1)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """The person that is laid over the background: a picture on black and its matte.
+
+    ``refined`` is what stage 3 gave, None where the person came from elsewhere.
+    """
+
+    foreground: Float[Tensor, "B 3 S S"]
+    alpha: Float[Tensor, "B 1 S S"]
+    refined: Refined | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """Everything that B frames passed through, in the order of Fig. 2.
+
+    Attributes:
+        z: the driving motion vectors.
+        warp: stage 2: flow, warped volume and picture.
+        person: stage 3: the refined person and the matte it is projected with.
+        composite: the person on the source's background, blank where the source's person stood.
+        hole: 1 where background must be invented.
+        painted: the inpainter's own picture, before known pixels are pasted back.
+        output: the frames.
+        volume: the source's feature volume f.
+    """
+
+    z: Float[Tensor, "B Z"]
+    warp: Warped
+    person: Projected
+    composite: Float[Tensor, "B 3 S S"]
+    hole: Float[Tensor, "B 1 S S"]
+    painted: Float[Tensor, "B 3 S S"]
+    output: Float[Tensor, "B 3 S S"]
+    volume: Float[Tensor, "B F D H W"]
+
+    @property
+    def flow(self) -> Float[Tensor, "B 3 D H W"]:
+        """The 3D flow, backward, in voxels (dx, dy, dz)."""
+        return self.warp.flow
+
+    @property
+    def pixel_flow(self) -> Float[Tensor, "B 2 S S"]:
+        """The flow seen from the front, backward, in pixels (dx, dy)."""
+        return self.warp.pixel_flow
+
+    @property
+    def warped(self) -> Float[Tensor, "B 3 S S"]:
+        """The decoded warp w."""
+        return self.warp.image
+
+    @property
+    def pixels(self) -> Float[Tensor, "B 3 S S"] | None:
+        """The source's own pixels, warped; None in a model without ``rgb_warp``."""
+        return self.warp.pixels
+
+    @property
+    def alpha(self) -> Float[Tensor, "B 1 S S"]:
+        """The projected person's matte."""
+        return self.person.alpha
+
+    @property
+    def refined(self) -> Float[Tensor, "B 3 S S"]:
+        """What the refiner painted; on black in a model with a matte of its own, else not cut out yet."""
+        return self.person.foreground if self.person.refined is None else self.person.refined.foreground
+
+    @property
+    def mask(self) -> Float[Tensor, "B 1 S S"] | None:
+        """The mask between warped pixels and paint; None in a model without one."""
+        return None if self.person.refined is None else self.person.refined.mask
+
+    def pictures(self) -> dict[str, Float[Tensor, "B C S S"]]:
+        """Every picture and mask by name, in order; those that the model does not have are absent."""
+        names = ("warped", "pixels", "mask", "refined", "alpha", "composite", "hole", "output")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 class FlowRenderer(nn.Module):
@@ -108,31 +199,33 @@ class FlowRenderer(nn.Module):
         image, matte = source[None], alpha[None]
         return Prepared(image, matte, self.warping.encode(cut_out(image, matte)), motion)
 
-    def stages(self, source: Prepared, driving_windows: Float[Tensor, "B 73 27"]) -> dict[str, Tensor]:
-        """Every intermediate by name, for a batch of driving windows: volume, flow, warped, refined, alpha, composite,
-        hole, output; and pixels and mask where the model has them."""
+    def stages(self, source: Prepared, driving_windows: Float[Tensor, "B 73 27"]) -> Stages:
+        """Every intermediate of one source, for a batch of raw driving windows."""
         z = self.mapping(driving_windows)
-        batch = len(z)
-        start = None if source.motion is None else source.motion.expand(batch, -1)
-        code = source.code.expand(batch)
-        warped = self.warping(code, z, start)
-        image, matte = source.image.expand(batch, -1, -1, -1), source.alpha.expand(batch, -1, -1, -1)
-        refined = self.refiner(code.foreground, warped, z, matte)
-        alpha = self.matte(refined, warped, matte)
-        composite, hole = project(cut_out_again(refined, alpha), alpha, image, matte), hole_of(matte, alpha)
-        output = self.inpainter(composite, hole, z, (1 - matte) * (1 - alpha))
-        made = {"volume": code.volume, "flow": warped.flow, "warped": warped.image, "refined": refined.foreground}
-        made |= {"alpha": alpha, "composite": composite, "hole": hole, "output": output}
-        optional = {"pixels": warped.pixels, "mask": refined.mask}
-        return made | {name: value for name, value in optional.items() if value is not None}
+        source = source.expand(len(z))
+        warped = self.warping(source.encoded, z, source.motion)
+        return self.finish(source, z, warped, self.refine(source, z, warped))
 
-    def matte(
-        self, refined: Refined, warped: Warped, source_alpha: Float[Tensor, "B 1 S S"]
-    ) -> Float[Tensor, "B 1 S S"]:
-        """The projected person's matte: the refiner's own, else the source's, warped by the flow's mean over depth."""
+    def refine(self, source: Prepared, z: Float[Tensor, "B Z"], warped: Warped) -> Projected:
+        """Stage 3: refine the warped person, and find the matte to project it with.
+
+        A model without a matte of its own takes the source's, warped by the flow's mean over depth, and is then cut out
+        by it.
+        """
+        refined = self.refiner(source.encoded.foreground, warped, z, source.alpha)
         if refined.alpha is not None:
-            return refined.alpha
-        return warp_pixels(source_alpha, flow_to_image(warped.flow, None, self.config.size)).clamp(0, 1)
+            return Projected(refined.foreground, refined.alpha, refined)
+        mean_flow = flow_to_image(warped.flow, None, self.config.size)
+        alpha = warp_pixels(source.alpha, mean_flow).clamp(0, 1)
+        return Projected(cut_out(refined.foreground, alpha), alpha, refined)
+
+    def finish(self, source: Prepared, z: Float[Tensor, "B Z"], warped: Warped, person: Projected) -> Stages:
+        """Stage 4: lay the person over the source's background, and fill the hole."""
+        composite = project(person.foreground, person.alpha, source.image, source.alpha)
+        hole, known = hole_of(source.alpha, person.alpha), (1 - source.alpha) * (1 - person.alpha)
+        painted = self.inpainter.paint(composite, hole, z, known)
+        output = self.inpainter.paste(painted, composite, hole, known)
+        return Stages(z, warped, person, composite, hole, painted, output, source.encoded.volume)
 
     @torch.no_grad()
     def reenact(
@@ -182,7 +275,7 @@ class FlowRenderer(nn.Module):
             windows = relative_windows(windows, source_window)
         ready = self.prepare(source, alpha, source_window)
         for chunk in windows.split(batch):
-            yield from self.stages(ready, chunk)["output"]
+            yield from self.stages(ready, chunk).output
 
     def _check_source(self, source: Tensor) -> None:
         size = self.config.size
@@ -196,11 +289,6 @@ class FlowRenderer(nn.Module):
 def window_of(source: Float[Tensor, "3 S S"]) -> Float[Tensor, "73 27"]:
     """The window of a picture that stands still, as the shipped regressor sees it (stage 1, section 3.1)."""
     return shipped_regressor().windows(source[None])[0].to(source.device)
-
-
-def cut_out_again(refined: Refined, alpha: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B 3 S S"]:
-    """A strict model's picture is cut out by the matte found for it; an extended one's is cut out already."""
-    return refined.foreground if refined.alpha is not None else cut_out(refined.foreground, alpha)
 
 
 def save_renderer(renderer: FlowRenderer, folder: str | os.PathLike[str], card: str = "") -> Path:

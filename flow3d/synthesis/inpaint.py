@@ -1,4 +1,4 @@
-"""Stage 4: fill what the person hid, in a composite of person and background (section 3.4)."""
+"""Stage 4, the inpainter: composite (B,3,S,S), hole (B,1,S,S), motion (B,Z) -> whole frame (B,3,S,S); section 3.4."""
 
 import torch
 from jaxtyping import Float
@@ -24,9 +24,8 @@ class Inpainter(nn.Module):
         hole: Float[Tensor, "B 1 S S"],
         z: Float[Tensor, "B Z"],
         known: Float[Tensor, "B 1 S S"] | None = None,
-        paste: bool = True,
     ) -> Float[Tensor, "B 3 S S"]:
-        """Return the picture in [-1, 1].
+        """Return the picture in [-1, 1]: :meth:`paint`, then :meth:`paste` where ``known`` is given.
 
         Args:
             composite: person over background, blank in the hole.
@@ -35,16 +34,31 @@ class Inpainter(nn.Module):
             known: 1 where the source shows the background; pasted back if the model has ``paste_known_background``.
                 Without it the network's own picture is returned, whatever the model pastes, and a model with
                 ``hole_fill`` takes all that is no hole for background.
-            paste: False returns the network's own picture, though ``known`` is given.
         """
-        picture = self._paint(composite, hole, z, 1 - hole if known is None else known)
-        if known is None or not paste or not self.config.paste_known_background:
+        picture = self.paint(composite, hole, z, 1 - hole if known is None else known)
+        return picture if known is None else self.paste(picture, composite, hole, known)
+
+    def paste(
+        self,
+        picture: Float[Tensor, "B 3 S S"],
+        composite: Float[Tensor, "B 3 S S"],
+        hole: Float[Tensor, "B 1 S S"],
+        known: Float[Tensor, "B 1 S S"],
+    ) -> Float[Tensor, "B 3 S S"]:
+        """Keep what is known of the composite, and take the rest from ``picture``; strict models keep nothing."""
+        if not self.config.paste_known_background:
             return picture
         if self.config.paste_person:
             return composite + hole * (picture - FILL)  # the composite holds FILL where, and as far as, the hole is
         return known * composite + (1 - known) * picture
 
-    def _paint(self, composite: Tensor, hole: Tensor, z: Tensor, known: Tensor) -> Float[Tensor, "B 3 S S"]:
+    def paint(
+        self,
+        composite: Float[Tensor, "B 3 S S"],
+        hole: Float[Tensor, "B 1 S S"],
+        z: Float[Tensor, "B Z"],
+        known: Float[Tensor, "B 1 S S"],
+    ) -> Float[Tensor, "B 3 S S"]:
         """The network's own picture, from nothing or from the hole's smooth fill."""
         if not self.config.hole_fill:
             seen = torch.cat([composite, hole], 1) if self.config.hole_mask else composite

@@ -1,4 +1,4 @@
-"""Stage 3: what the refiner's outputs mean (section 3.3)."""
+"""Stage 3, the refiner: source and warped picture (B,3,S,S), motion (B,Z) -> refined person (B,3,S,S); section 3.3."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Refiner(nn.Module):
         """The logit that the matte begins with."""
         if not self.config.matte_residual:
             return 1.0
-        if matte is None or warped.pixel_flow is None:
+        if matte is None:
             raise ValueError("matte: expected the source's, which this model warps (matte_residual), got None")
-        there = warp_pixels(matte, warped.pixel_flow.detach())  # where the flow points is not the matte's to say
+        there = warp_pixels(matte, warped.pixel_flow.detach())  # no gradient from the matte to the flow
         return torch.logit(there.clamp(1 - NEARLY_ONE, NEARLY_ONE))
 
 

@@ -17,7 +17,6 @@ from ..datasets.batch import Batch
 from ..files import write_whole
 from ..preprocessing.images import write_image
 from ..renderer import FlowRenderer
-from ..warping import flow_to_image
 from .config import EXTENSIONS
 from .losses import Lambdas
 
@@ -79,26 +78,20 @@ def look(renderer: FlowRenderer, batch: Batch) -> tuple[dict[str, Tensor], dict[
 
     PSNR of the output, and of copying the source, in dB; error of the flow on the visible person in pixels.
     """
-    z, start = renderer.mapping(batch.target_window), renderer.mapping(batch.source_window)
-    shown = {name: [] for name in SHEET}
+    columns: dict[str, list[Tensor]] = {name: [] for name in SHEET}
     errors, flows = [], []
     for k in range(len(batch)):
         source = renderer.prepare(batch.source[k], batch.source_alpha[k], batch.source_window[k])
-        made = renderer.stages(source, batch.target_window[k : k + 1])
-        flat = renderer.warping(source.code, z[k : k + 1], start[k : k + 1]).pixel_flow
+        stages = renderer.stages(source, batch.target_window[k : k + 1])
         whole = {"source": batch.source[k], "driving": batch.target[k], "target": batch.target[k]}
         for name in SHEET:
-            shown[name].append(whole[name] if name in whole else made[name][0])
-        if flat is None:
-            flat = flow_to_image(made["flow"], None, renderer.config.size)
+            columns[name].append(whole[name] if name in whole else getattr(stages, name)[0])
         seen = (batch.visible[k, 0] > 0.5) & (batch.target_alpha[k, 0] > 0.5)
-        flows.append((flat[0] - batch.flow[k, :2]).norm(dim=0)[seen])
-        errors.append(
-            torch.stack([(p - batch.target[k]).square().mean() for p in (made["output"][0], batch.source[k])])
-        )
+        flows.append((stages.pixel_flow[0] - batch.flow[k, :2]).norm(dim=0)[seen])
+        errors.append(torch.stack([(p - batch.target[k]).square().mean() for p in (stages.output[0], batch.source[k])]))
     psnr = 10 * torch.log10(4 / torch.stack(errors).clamp_min(1e-10)).mean(0)
     measured = dict(zip(MEASURED, (float(psnr[0]), float(psnr[1]), float(torch.cat(flows).mean())), strict=True))
-    return {name: torch.stack(pictures) for name, pictures in shown.items()}, measured
+    return {name: torch.stack(pictures) for name, pictures in columns.items()}, measured
 
 
 def write_sheet(path: Path, columns: Mapping[str, Tensor]) -> None:

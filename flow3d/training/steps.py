@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from ..datasets.batch import Batch
 from ..morphable import PARTS
-from ..renderer import FlowRenderer, cut_out_again
-from ..synthesis import Refined, cut_out, hole_of, project
-from ..warping import Source, Warped, flow_to_image
+from ..renderer import FlowRenderer, Prepared, Projected
+from ..synthesis import Refined, cut_out
+from ..warping import Flow, Warped
 from .config import TrainingConfig
 from .losses import Scalar, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
 from .perceptual import Images, Perceptual, region_distance
@@ -45,24 +45,21 @@ class TrainingStep(nn.Module):
         if step < self.config.warmup_steps:
             return self._flow_alone(batch, step, weight)
         frozen = step < self.config.frozen_steps
-        mapping, stage = self.renderer.mapping, self.renderer.warping
+        renderer = self.renderer
         answer = self.judge.target(batch.target_foreground)
         with torch.no_grad() if frozen else nullcontext():
-            start, z = mapping(batch.source_window), mapping(batch.target_window)
-            source = stage.encode(cut_out(batch.source, batch.source_alpha))
-            warped = stage(source, z, start)
-        terms = {} if frozen else self._warping(batch, step, weight, answer, source, warped, start)
-        if self.config.phase == 1:
-            foreground, alpha = batch.target_foreground, batch.target_alpha
+            start, z = renderer.mapping(batch.source_window), renderer.mapping(batch.target_window)
+            encoded = renderer.warping.encode(cut_out(batch.source, batch.source_alpha))
+            source = Prepared(batch.source, batch.source_alpha, encoded, start)
+            warped = renderer.warping(encoded, z, start)
+        terms = {} if frozen else self._warping(batch, step, weight, answer, source, warped)
+        if self.config.phase == 1:  # the inpainter learns on true persons, since no refiner is trained yet
+            person = Projected(batch.target_foreground, batch.target_alpha)
         else:
-            refined = self.renderer.refiner(source.foreground, warped, z, batch.source_alpha)
-            alpha = self.renderer.matte(refined, warped, batch.source_alpha)
-            foreground = cut_out_again(refined, alpha)
-            terms |= self._refining(batch, weight, answer, refined)
-        composite = project(foreground, alpha, batch.source, batch.source_alpha)
-        known = (1 - batch.source_alpha) * (1 - alpha)
-        picture = self.renderer.inpainter(composite, hole_of(batch.source_alpha, alpha), z, known)
-        terms["inp"] = loss_inp(picture, batch.target, self.judge)
+            person = renderer.refine(source, z, warped)
+            assert person.refined is not None
+            terms |= self._refining(batch, weight, answer, person.refined)
+        terms["inp"] = loss_inp(renderer.finish(source, z, warped, person).output, batch.target, self.judge)
         return terms
 
     def _flow_alone(self, batch: Batch, step: int, weight: Tensor | None) -> dict[str, Scalar]:
@@ -70,29 +67,28 @@ class TrainingStep(nn.Module):
         mapping, stage, every = self.renderer.mapping, self.renderer.warping, self.config.sparse_terms
         foreground = cut_out(batch.source, batch.source_alpha)
         start, z = mapping(batch.source_window), mapping(batch.target_window)
-        flow, coarse, code = stage.coarse(stage.flow_network.lift(foreground), z, start)
-        flow, pixel_flow = stage.finer(foreground, flow, coarse, code)
-        terms = {"flow": loss_flow(flow, pixel_flow, batch, weight, coarse, self.config.coarse_flow)}
+        motion = stage.estimate(foreground, stage.flow_network.lift(foreground), z, start)
+        terms = {"flow": loss_flow(motion, batch, weight, self.config.coarse_flow)}
         if step % every == 1 % every:
             terms["3df"] = loss_3df(stage.decoder(stage.encoder(foreground)), foreground, self.judge)
         return terms
 
     def _warping(
-        self, batch: Batch, step: int, weight: Tensor | None, answer: Images, source: Source, warped: Warped,
-        start: Tensor,
-    ) -> dict[str, Scalar]:  # fmt: skip
+        self, batch: Batch, step: int, weight: Tensor | None, answer: Images, source: Prepared, warped: Warped
+    ) -> dict[str, Scalar]:
         """L_pw, L_3dw, L_3df and L_cw (Eq. 2 to 5), the exact flow and the warped pixels."""
         stage, config, every = self.renderer.warping, self.config, self.config.sparse_terms
         terms = {"pw": self._distance(loss_pw, warped.image, answer, weight)}
         if step % every == 0:
             terms["3dw"] = loss_3dw(warped.volume, stage.encoder(batch.target_foreground))
         if step % every == 1 % every:
-            terms["3df"] = loss_3df(stage.decoder(source.volume), source.foreground, self.judge)
+            foreground = source.encoded.foreground
+            terms["3df"] = loss_3df(stage.decoder(source.encoded.volume), foreground, self.judge)
         if every == 1 or step % (2 * every) == 3 % (2 * every):
-            back = stage(stage.encode(warped.image), start, self.renderer.mapping(batch.target_window))
-            terms["cw"] = loss_cw(back.image, source.foreground)
+            back = stage(stage.encode(warped.image), source.motion, self.renderer.mapping(batch.target_window))
+            terms["cw"] = loss_cw(back.image, source.encoded.foreground)
         if config.flow_weight:
-            terms["flow"] = loss_flow(warped.flow, warped.pixel_flow, batch, weight, warped.coarse, config.coarse_flow)
+            terms["flow"] = loss_flow(warped, batch, weight, config.coarse_flow)
         if config.rgb_loss and warped.pixels is not None:
             seen = (HIDDEN + (1 - HIDDEN) * batch.visible) * (1.0 if weight is None else weight)
             terms["rgb"] = region_distance(self.judge, cut_out(warped.pixels, batch.target_alpha), answer, seen)
@@ -147,24 +143,18 @@ def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Te
 
 
 def loss_flow(
-    flow: Float[Tensor, "B 3 D H W"],
-    pixel_flow: Float[Tensor, "B 2 S S"] | None,
-    batch: Batch,
-    weight: Float[Tensor, "B 1 S S"] | None = None,
-    coarse: Float[Tensor, "B 2 S S"] | None = None,
-    share: float = 0.0,
+    motion: Flow | Warped, batch: Batch, weight: Float[Tensor, "B 1 S S"] | None = None, share: float = 0.0
 ) -> Scalar:
     """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of every slice's.
 
-    ``coarse``, the flow before the residual, counts with ``share``.
+    ``motion.coarse``, the flow before the residual, counts with ``share``.
     """
     size = batch.source.shape[-1]
-    if pixel_flow is None:  # nothing collapses the volume's flow: its mean over depth
-        pixel_flow = flow_to_image(flow, None, size)
+    flow, coarse = motion.flow, motion.coarse
     truth, half = batch.flow[:, :2], size / 2
     where = (batch.target_alpha > 0.5) * (HIDDEN + (1 - HIDDEN) * batch.visible)
     where = where if weight is None else where * weight
-    total = (_length((pixel_flow - truth) / half) * where).mean()
+    total = (_length((motion.pixel_flow - truth) / half) * where).mean()
     if coarse is not None and share:
         total = total + share * (_length((coarse - truth) / half) * where).mean()
     stride = size // flow.shape[-1]

@@ -6,9 +6,10 @@ from .encoder import FeatureEncoder
 from .extensions import DepthCollapse, MotionCode, ResidualFlow, flow_to_image, warp_pixels
 from .flow_network import FlowNetwork
 from .mapping import MappingNetwork
-from .stage import Source, Warped, WarpingStage
+from .stage import Encoded, Flow, Warped, WarpingStage
 
 __all__ = [
-    "AdaIN", "AdaINConv2d", "AdaINConv3d", "DepthCollapse", "FeatureDecoder", "FeatureEncoder", "FlowNetwork",
-    "MappingNetwork", "MotionCode", "ResidualFlow", "Source", "Warped", "WarpingStage", "flow_to_image", "warp_pixels",
+    "AdaIN", "AdaINConv2d", "AdaINConv3d", "DepthCollapse", "Encoded", "FeatureDecoder", "FeatureEncoder", "Flow",
+    "FlowNetwork", "MappingNetwork", "MotionCode", "ResidualFlow", "Warped", "WarpingStage", "flow_to_image",
+    "warp_pixels",
 ]  # fmt: skip

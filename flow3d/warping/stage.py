@@ -1,4 +1,4 @@
-"""The 3D warping stage joined: encode the source once, then for every motion flow, warp and decode (section 3.2)."""
+"""Stage 2: source (B,3,S,S) and motion (B,Z) -> 3D flow (B,3,D,H,W), warped picture (B,3,S,S); section 3.2."""
 
 from __future__ import annotations
 
@@ -20,30 +20,50 @@ RESIDUAL_WIDTH = 32  # channels of the residual flow's convolutions
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Encoded:
     """What of a source does not depend on the motion: its foreground, its lifted stem, its feature volume f."""
 
     foreground: Float[Tensor, "B 3 S S"]
     lifted: Float[Tensor, "B C d H W"]
     volume: Float[Tensor, "B F D H W"]
 
-    def expand(self, batch: int) -> Source:
+    def expand(self, batch: int) -> Encoded:
         """The same source for ``batch`` motions, without a copy."""
-        return Source(*(t.expand(batch, *t.shape[1:]) for t in (self.foreground, self.lifted, self.volume)))
+        return Encoded(*(t.expand(batch, *t.shape[1:]) for t in (self.foreground, self.lifted, self.volume)))
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The flow of a motion, backward from the frame to the source.
+
+    Attributes:
+        flow: in voxels of the feature volume.
+        pixel_flow: the same seen from the front, in pixels: weighted over depth where the model learns the weights
+            (``rgb_warp``), else the mean over depth.
+        coarse: ``pixel_flow`` without the residual flow; None where the model does not learn the weights.
+    """
+
+    flow: Float[Tensor, "B 3 D H W"]
+    pixel_flow: Float[Tensor, "B 2 S S"]
+    coarse: Float[Tensor, "B 2 S S"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Warped:
-    """One warp. ``pixel_flow`` and ``pixels`` (the source's own pixels, warped) are None in a strict model.
+    """One warp of a source.
 
-    ``flow`` (B,3,D,H,W) voxels; ``volume`` f_w; ``image`` w, decoded, in [-1, 1]; ``pixel_flow`` (B,2,S,S) pixels, and
-    ``coarse`` the same without the residual flow, None where there is no residual.
+    Attributes:
+        flow, pixel_flow: as in :class:`Flow`.
+        volume: the warped feature volume f_w.
+        image: the warped picture w, decoded from it, in [-1, 1].
+        pixels: the source's own pixels, warped by ``pixel_flow``; None in a model without ``rgb_warp``.
+        coarse: ``pixel_flow`` without the residual flow; None in a model without one.
     """
 
     flow: Float[Tensor, "B 3 D H W"]
+    pixel_flow: Float[Tensor, "B 2 S S"]
     volume: Float[Tensor, "B F D H W"]
     image: Float[Tensor, "B 3 S S"]
-    pixel_flow: Float[Tensor, "B 2 S S"] | None = None
     pixels: Float[Tensor, "B 3 S S"] | None = None
     coarse: Float[Tensor, "B 2 S S"] | None = None
 
@@ -66,9 +86,9 @@ class WarpingStage(nn.Module):
         finer = config.rgb_warp and config.residual_flow
         self.residual = ResidualFlow(RESIDUAL_WIDTH, config.code, config.adain_hidden) if finer else None
 
-    def encode(self, foreground: Float[Tensor, "B 3 S S"]) -> Source:
+    def encode(self, foreground: Float[Tensor, "B 3 S S"]) -> Encoded:
         """Do once per source what no motion changes."""
-        return Source(foreground, self.flow_network.lift(foreground), self.encoder(foreground))
+        return Encoded(foreground, self.flow_network.lift(foreground), self.encoder(foreground))
 
     def estimate(
         self,
@@ -76,26 +96,31 @@ class WarpingStage(nn.Module):
         lifted: Float[Tensor, "B C d H W"],
         target: Float[Tensor, "B Z"],
         start: Float[Tensor, "B Z"] | None = None,
-    ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None]:
-        """The flow alone, in voxels, and in pixels where the model collapses it; ``lifted`` as in :class:`Source`.
+    ) -> Flow:
+        """The flow alone; ``lifted`` as in :class:`Encoded`, ``start`` the source's own motion.
 
         Raises:
             ValueError: a model with ``source_coefficients`` was not given ``start``.
         """
-        flow, pixel_flow, z = self.coarse(lifted, target, start)
-        return self.finer(foreground, flow, pixel_flow, z)
+        flow, coarse, z = self._coarse(lifted, target, start)
+        if coarse is None:  # nothing weighs the slices: their mean
+            return Flow(flow, flow_to_image(flow, None, self.config.size))
+        if self.residual is None:
+            return Flow(flow, coarse, coarse)
+        fine = self.residual(foreground, coarse, z)
+        return Flow(flow + self._on_volume(fine), coarse + fine, coarse)
 
-    def coarse(
+    def _coarse(
         self, lifted: Float[Tensor, "B C d H W"], target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None
     ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None, Float[Tensor, "B Z"]]:
-        """The flow network's own flow, as :meth:`estimate` gives it, and the code that made it; no residual yet."""
+        """The flow network's own flow in voxels and, where weights are learned, in pixels; and the code behind it."""
         z = target
         if self.code is not None:
             if start is None:
                 raise ValueError("start: this model knows the source's motion (source_coefficients), got none")
             z = self.code(target, start)
         rigid = None if self.pose is None or start is None else self.pose(start, target)
-        if rigid is not None:  # then what the network reads lies where it writes
+        if rigid is not None:  # warp first, so that the network's input is aligned with its output
             lifted = warp3d(lifted, rigid)
         features = self.flow_network.features(lifted, z)
         flow = self.flow_network.flow(features)
@@ -104,32 +129,19 @@ class WarpingStage(nn.Module):
         # a 2D network's one slice moves all slices alike
         return flow.expand(-1, -1, self.config.volume[0], -1, -1), pixel_flow, z
 
-    def finer(
-        self,
-        foreground: Float[Tensor, "B 3 S S"],
-        flow: Float[Tensor, "B 3 D H W"],
-        pixel_flow: Float[Tensor, "B 2 S S"] | None,
-        z: Float[Tensor, "B Z"],
-    ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None]:
-        """Add the residual flow to what :meth:`coarse` gave, where the model has one."""
-        if self.residual is None or pixel_flow is None:
-            return flow, pixel_flow
-        fine = self.residual(foreground, pixel_flow, z)
-        return flow + self._on_volume(fine), pixel_flow + fine
-
     def forward(
-        self, source: Source, target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None = None
+        self, source: Encoded, target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None = None
     ) -> Warped:
         """Warp ``source`` to the motion ``target``; ``start`` is the source's own motion (extended models only).
 
         Raises:
             ValueError: a model with ``source_coefficients`` was not given ``start``.
         """
-        flow, coarse, z = self.coarse(source.lifted, target, start)
-        flow, pixel_flow = self.finer(source.foreground, flow, coarse, z)
-        pixels = None if pixel_flow is None else warp_pixels(source.foreground, pixel_flow)
-        volume = warp3d(source.volume, flow)
-        return Warped(flow, volume, self.decoder(volume), pixel_flow, pixels, None if self.residual is None else coarse)
+        motion = self.estimate(source.foreground, source.lifted, target, start)
+        pixels = None if self.collapse is None else warp_pixels(source.foreground, motion.pixel_flow)
+        volume = warp3d(source.volume, motion.flow)
+        coarse = None if self.residual is None else motion.coarse
+        return Warped(motion.flow, motion.pixel_flow, volume, self.decoder(volume), pixels, coarse)
 
     def _on_volume(self, fine: Float[Tensor, "B 2 S S"]) -> Float[Tensor, "B 3 1 H W"]:
         """A pixel flow averaged onto the voxels, in voxels, the same for every slice."""

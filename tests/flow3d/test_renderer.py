@@ -8,13 +8,15 @@ import torch
 
 from flow3d import FlowRenderer, preset
 from flow3d.datasets import Pair, make_pair
+from flow3d.evaluation.measure.method import renderer_method
 from flow3d.morphable import Coefficients, talking_head
 from flow3d.morphable.coefficients import CROP, index
 from flow3d.morphable.transfer import correct_crop, relative_windows
 from flow3d.renderer import window_of
+from flow3d.warping import flow_to_image
 
 PAIR = make_pair(44, size=32)
-STAGES = {"volume", "flow", "warped", "refined", "alpha", "composite", "hole", "output"}
+PICTURES = {"warped", "refined", "alpha", "composite", "hole", "output"}
 
 
 @pytest.fixture(params=["strict", "extended"])
@@ -47,21 +49,42 @@ def test_coefficients_and_their_windows_are_the_same(renderer):
 
 def test_every_stage_has_its_name(renderer):
     ready = renderer.prepare(PAIR.source, PAIR.source_alpha, PAIR.source_window)
-    made = renderer.stages(ready, PAIR.driving_window[None])
+    stages = renderer.stages(ready, PAIR.driving_window[None])
+    pictures = stages.pictures()
     extra = {"pixels", "mask"} if renderer.config.rgb_warp else set()
-    assert set(made) == STAGES | extra
-    assert all(len(value) == 1 for value in made.values())
+    assert set(pictures) == PICTURES | extra
+    values = [*pictures.values(), stages.volume, stages.flow, stages.pixel_flow, stages.painted, stages.z]
+    assert all(len(value) == 1 for value in values)
     for name in ("alpha", "hole"):
-        assert made[name].min() >= 0
-        assert made[name].max() <= 1
+        assert pictures[name].min() >= 0
+        assert pictures[name].max() <= 1
+
+
+def test_a_frame_asks_the_mapping_and_the_flow_network_once(renderer):
+    calls = []
+    for network in (renderer.mapping, renderer.warping.flow_network.head):
+        network.register_forward_hook(lambda *_, n=network: calls.append(n))
+    ready = renderer.prepare(PAIR.source, PAIR.source_alpha, PAIR.source_window)
+    calls.clear()
+    renderer_method(renderer)(PAIR.source, PAIR.source_alpha, PAIR.source_window, PAIR.driving_window[None])
+    assert len(calls) == 3  # the mapping of the source's motion, then one of each for the frame
+    calls.clear()
+    renderer.stages(ready, PAIR.driving_window[None])
+    assert len(calls) == 2
+
+
+def test_the_pixel_flow_of_a_strict_model_is_the_mean_over_depth():
+    model = FlowRenderer(preset("micro")).eval()
+    stages = model.stages(model.prepare(PAIR.source, PAIR.source_alpha), PAIR.driving_window[None])
+    assert torch.equal(stages.pixel_flow, flow_to_image(stages.flow, None, 32))
 
 
 def test_a_strict_model_keeps_the_sources_matte_at_the_start():
     model = FlowRenderer(preset("micro")).eval()
     ready = model.prepare(PAIR.source, PAIR.source_alpha)
-    made = model.stages(ready, PAIR.driving_window[None])
-    torch.testing.assert_close(made["alpha"][0], PAIR.source_alpha)
-    assert made["hole"].max() <= 0.25 + 1e-6  # alpha (1 - alpha): only at soft edges
+    stages = model.stages(ready, PAIR.driving_window[None])
+    torch.testing.assert_close(stages.alpha[0], PAIR.source_alpha)
+    assert stages.hole.max() <= 0.25 + 1e-6  # alpha (1 - alpha): only at soft edges
 
 
 def test_background_that_is_known_stays_to_the_bit():
@@ -78,16 +101,16 @@ def test_background_that_is_known_stays_to_the_bit():
 def test_a_person_that_is_kept_stays_and_the_hole_alone_is_painted():
     model = FlowRenderer(preset("micro", "extended")).eval()
     ready = model.prepare(PAIR.source, PAIR.source_alpha, PAIR.source_window)
-    made = model.stages(ready, PAIR.driving_window[None])
-    hole, z = made["hole"], model.mapping(PAIR.driving_window[None])
+    stages = model.stages(ready, PAIR.driving_window[None])
+    hole, z = stages.hole, model.mapping(PAIR.driving_window[None])
     assert hole.max() > 0.5
     whole = (hole == 0).expand(-1, 3, -1, -1)
-    assert torch.equal(made["output"][whole], made["composite"][whole])
-    painted = model.inpainter(made["composite"], hole, z)  # the network's own picture
+    assert torch.equal(stages.output[whole], stages.composite[whole])
+    painted = model.inpainter(stages.composite, hole, z)  # the network's own picture
     full = torch.ones_like(hole)
     blank = torch.full_like(painted, -1.0)
     torch.testing.assert_close(model.inpainter(blank, full, z, 1 - full), model.inpainter(blank, full, z))
-    assert not torch.allclose(painted, made["output"], atol=0.1)
+    assert not torch.allclose(painted, stages.output, atol=0.1)
 
 
 def test_memory_does_not_grow_with_the_clip():

@@ -10,12 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...renderer import FlowRenderer
-from ...synthesis import cut_out
 from ...synthesis.projection import FILL
-from ...warping import flow_to_image, warp_pixels
-
-WARPS = {"decoded warp": "warped", "warped pixels": "pixels"}  # as :meth:`FlowRenderer.stages` names them
-
+from ...warping import warp_pixels
 
 Layer = tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B 1 S S"]]
 
@@ -53,23 +49,13 @@ def renderer_method(renderer: FlowRenderer) -> Method:
     @torch.no_grad()
     def method(source: Tensor, alpha: Tensor, source_window: Tensor, windows: Tensor) -> Reenacted:
         ready = renderer.prepare(source, alpha, source_window)
-        made = renderer.stages(ready, windows)
-        z, code = renderer.mapping(windows), ready.code.expand(len(windows))
-        start = None if ready.motion is None else ready.motion.expand(len(windows), -1)
-        flow, pixel_flow = renderer.warping.estimate(code.foreground, code.lifted, z, start)
-        if pixel_flow is None:
-            pixel_flow = flow_to_image(flow, None, renderer.config.size)
-        matte = made["alpha"]
-        refined = made["refined"]  # with a matte of its own it is cut out already
-        layers = {"refined foreground": (refined if renderer.config.refiner_alpha else cut_out(refined, matte), matte)}
-        moved = warp_pixels(ready.alpha.expand(len(windows), -1, -1, -1), pixel_flow).clamp(0, 1)
-        layers |= {name: (made[key], moved) for name, key in WARPS.items() if key in made}
-        unpasted = None
-        if renderer.config.paste_known_background:
-            unpasted = renderer.inpainter(
-                made["composite"], made["hole"], z, (1 - ready.alpha) * (1 - matte), paste=False
-            )
-        return Reenacted(made["output"], matte, pixel_flow, layers, unpasted)
+        stages = renderer.stages(ready, windows)
+        layers = {"refined foreground": (stages.person.foreground, stages.alpha)}
+        moved = warp_pixels(ready.alpha.expand(len(windows), -1, -1, -1), stages.pixel_flow).clamp(0, 1)
+        warps = {"decoded warp": stages.warped, "warped pixels": stages.pixels}
+        layers |= {name: (picture, moved) for name, picture in warps.items() if picture is not None}
+        unpasted = stages.painted if renderer.config.paste_known_background else None
+        return Reenacted(stages.output, stages.alpha, stages.pixel_flow, layers, unpasted)
 
     return method
 

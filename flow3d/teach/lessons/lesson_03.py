@@ -19,7 +19,7 @@ from flow3d.renderer import FlowRenderer
 from flow3d.synthesis import cut_out
 from flow3d.teach.figures import flow_to_rgb, flow_wheel, row, to_rgb8
 from flow3d.teach.figures.style import INK, MAGNITUDE, SIGNED, new_figure, show_picture
-from flow3d.warping import Warped, flow_to_image
+from flow3d.warping import Warped
 
 WORST = 4.0  # pixels: an end-point error from which on its colour is the brightest
 HIDDEN = "#D9D9D9"  # where no error is measured: background, and what the source does not show
@@ -50,13 +50,6 @@ def warp_pair(
     )
     source = renderer.warping.encode(foreground(pair.source, pair.source_alpha))
     return renderer.warping(source, target, start)
-
-
-def pixel_flow(warped: Warped) -> Float[Tensor, "B 2 S S"]:
-    """The flow in pixels: the model's own where it has one, else the volume's mean over depth."""
-    if warped.pixel_flow is not None:
-        return warped.pixel_flow
-    return flow_to_image(warped.flow, None, warped.image.shape[-1])
 
 
 def seen(pair: Pair) -> Bool[Tensor, "S S"]:
@@ -143,7 +136,7 @@ def comparison(renderer: FlowRenderer, pairs: Mapping[str, Pair], size: float = 
     with new_figure(len(pairs), len(heads), size * len(heads) + 2.0, size * len(pairs) + 0.3) as (figure, axes):
         for line, (name, pair) in zip(axes, pairs.items(), strict=True):
             warped = warp_pair(renderer, pair)
-            flow = pixel_flow(warped)[0]
+            flow = warped.pixel_flow[0]
             error, limit = end_point_error(flow, pair), float(pair.flow[:2].norm(dim=0)[seen(pair)].quantile(0.99))
             colours = [flow_to_rgb(f * (pair.target_alpha > 0.5), limit) for f in (pair.flow, flow)]
             cut = foreground(pair.source, pair.source_alpha)[0]
@@ -191,7 +184,7 @@ def board(
         "true answer": target.foreground,
         "w, generated": warped.image[0],
         "exact flow": flow_to_rgb(truth * person, limit),
-        f"trained, {renderer.config.recipe}": flow_to_rgb(pixel_flow(warped)[0] * person, limit),
+        f"trained, {renderer.config.recipe}": flow_to_rgb(warped.pixel_flow[0] * person, limit),
     }
     below = {f"slice {d}": flow_to_rgb(warped.flow[0, :, d] * stride, limit) for d in range(warped.flow.shape[2])}
     below[f"rim: {limit:.1f} px"] = flow_wheel(64)

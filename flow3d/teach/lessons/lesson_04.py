@@ -29,7 +29,6 @@ from flow3d.teach.figures import COLORS, to_rgb8
 from flow3d.teach.figures.picture import Picture
 from flow3d.teach.figures.style import INK, STYLE, new_figure, show_picture
 from flow3d.training import Lambdas, Trainer, TrainingConfig, loss_cw
-from flow3d.warping import flow_to_image
 
 RECORD = "results/cyclic_warp_loss.json"
 Record = Mapping[str, Any]
@@ -69,10 +68,7 @@ def measure(renderer: FlowRenderer, pairs: Batch) -> dict[str, float]:
     source = stage.encode(cut_out(pairs.source, pairs.source_alpha))
     warped = stage(source, z, start)
     back = stage(stage.encode(warped.image), start, z)
-    there, here = (
-        flow_to_image(w.flow, None, renderer.config.size) if w.pixel_flow is None else w.pixel_flow
-        for w in (warped, back)
-    )
+    there, here = warped.pixel_flow, back.pixel_flow
     seen = (pairs.visible[:, 0] > 0.5) & (pairs.target_alpha[:, 0] > 0.5)
     error = (warped.image - pairs.target_foreground).square().mean((1, 2, 3))
     return {

@@ -29,7 +29,6 @@ from flow3d.training import Trainer, TrainingConfig
 from flow3d.training.log import MEASURED
 from flow3d.training.steps import TrainingStep
 from flow3d.training.trainer import SHEET_PAIRS, SHEET_SEED, Outcome
-from flow3d.warping import flow_to_image
 
 LIMIT = 40_000  # bytes of a thinned curve
 NETWORKS = {
@@ -58,8 +57,7 @@ def moved(renderer: FlowRenderer, batch: Batch) -> Float[Tensor, "B 2 S S"]:
     """The flow in pixels that the renderer estimates for each pair of a batch."""
     stage, foreground = renderer.warping, cut_out(batch.source, batch.source_alpha)
     target, start = renderer.mapping(batch.target_window), renderer.mapping(batch.source_window)
-    flow, pixels = stage.estimate(foreground, stage.flow_network.lift(foreground), target, start)
-    return flow_to_image(flow, None, renderer.config.size) if pixels is None else pixels
+    return stage.estimate(foreground, stage.flow_network.lift(foreground), target, start).pixel_flow
 
 
 def flow_error(renderer: FlowRenderer | None, batch: Batch) -> float:
@@ -114,10 +112,10 @@ class WatchedTrainer(Trainer):
         pictures: dict[str, list[Tensor]] = {"source, warped": [], "decoded": [], "output": []}
         for k in range(PICTURES):
             source = averaged.prepare(batch.source[k], batch.source_alpha[k], batch.source_window[k])
-            made = averaged.stages(source, batch.target_window[k : k + 1])
-            pictures["decoded"].append(made["warped"][0])
-            pictures["output"].append(made["output"][0])
-            pictures["source, warped"].append(made.get("pixels", made["warped"])[0])
+            stages = averaged.stages(source, batch.target_window[k : k + 1])
+            pictures["decoded"].append(stages.warped[0])
+            pictures["output"].append(stages.output[0])
+            pictures["source, warped"].append((stages.warped if stages.pixels is None else stages.pixels)[0])
         errors = {"raw": flow_error(self.renderer, batch), "averaged": flow_error(averaged, batch)}
         self.seen[self.step] = errors | pictures
 

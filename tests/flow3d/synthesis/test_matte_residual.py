@@ -29,13 +29,13 @@ def test_before_training_a_still_head_keeps_its_matte(pair):
     renderer = untrained(CONFIG)
     with torch.no_grad():
         ready = renderer.prepare(pair.source, pair.source_alpha, pair.source_window)
-        alpha = renderer.stages(ready, pair.source_window[None])["alpha"][0]
+        alpha = renderer.stages(ready, pair.source_window[None]).alpha[0]
     expected = pair.source_alpha.clamp(1 - NEARLY_ONE, NEARLY_ONE)
     torch.testing.assert_close(alpha, expected)
     with torch.no_grad():
         plain = untrained(CONFIG.replace(matte_residual=False))
         ready = plain.prepare(pair.source, pair.source_alpha, pair.source_window)
-        grey = plain.stages(ready, pair.source_window[None])["alpha"]
+        grey = plain.stages(ready, pair.source_window[None]).alpha
     assert grey.std() < 1e-6
 
 
@@ -46,7 +46,7 @@ def test_told_the_pose_it_lies_where_the_person_will_be():
     renderer = untrained(CONFIG.replace(pose_flow=True))
     with torch.no_grad():
         ready = renderer.prepare(source.image, source.alpha, here.windows()[0])
-        alpha = renderer.stages(ready, there.windows())["alpha"][0]
+        alpha = renderer.stages(ready, there.windows()).alpha[0]
     inside = (slice(None), slice(None), slice(3, None))  # what was outside of the source's frame is not known
     before, after = ((each - target.alpha)[inside].abs().mean() for each in (source.alpha, alpha))
     assert after < 0.3 * before
@@ -57,9 +57,9 @@ def test_the_refiner_asks_for_the_sources_matte(pair):
     with torch.no_grad():
         ready = renderer.prepare(pair.source, pair.source_alpha, pair.source_window)
         z = renderer.mapping(pair.driving_window[None])
-        warped = renderer.warping(ready.code, z, ready.motion)
+        warped = renderer.warping(ready.encoded, z, ready.motion)
     with pytest.raises(ValueError, match="matte: expected the source's, which this model warps"):
-        renderer.refiner(ready.code.foreground, warped, z)
+        renderer.refiner(ready.encoded.foreground, warped, z)
 
 
 @pytest.mark.parametrize("without", [{"refiner_alpha": False}, {"rgb_warp": False, "residual_flow": False}])

@@ -67,7 +67,8 @@ def refined(recipe: str, **outputs: float):
     model.network.head = head
     image = torch.full((1, 3, 32, 32), 0.5)
     pixels = torch.full((1, 3, 32, 32), -0.2) if recipe == "extended" else None
-    warped = Warped(torch.zeros(1, 3, 4, 16, 16), torch.zeros(1, 4, 4, 16, 16), image, None, pixels)
+    flow, still, volume = torch.zeros(1, 3, 4, 16, 16), torch.zeros(1, 2, 32, 32), torch.zeros(1, 4, 4, 16, 16)
+    warped = Warped(flow, still, volume, image, pixels)
     return model(image, warped, torch.zeros(1, 16))
 
 
@@ -117,6 +118,6 @@ def test_an_untrained_inpainter_hands_on_the_fill():
     hole[..., 10:20, 10:20] = 1
     blank = wall + hole * (-1 - wall)
     torch.testing.assert_close(model(blank, hole, z, 1 - hole), wall, atol=0.01, rtol=0)  # 2 % of 0.4, see NEARLY_ONE
-    torch.testing.assert_close(model(blank, hole, z, 1 - hole, paste=False), 0.98 * wall)
+    torch.testing.assert_close(model.paint(blank, hole, z, 1 - hole), 0.98 * wall)
     empty = Inpainter(config.replace(hole_fill=False))(blank, hole, z, 1 - hole)
     assert (empty - wall)[..., 12:18, 12:18].abs().mean() > 0.1  # without the fill its start has another colour

@@ -19,6 +19,7 @@ from flow3d.training.log import TERMS
 from flow3d.training.perceptual import perceptual
 from flow3d.training.steps import TrainingStep, loss_flow, region_weight
 from flow3d.training.trainer import Trainer
+from flow3d.warping import Flow
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,13 +121,14 @@ def test_the_exact_flow_has_no_flow_loss(data):
     stage = FlowRenderer(preset("micro", "extended")).warping
     zero, flat = torch.zeros(4, 3, 4, 16, 16), torch.zeros(4, 2, 32, 32)
     exact = torch.nn.functional.avg_pool2d(batch.flow, 2)[:, :, None].expand(-1, -1, 4, -1, -1) / 2
-    assert loss_flow(exact, batch.flow[:, :2], batch) < 0.1 * loss_flow(zero, flat, batch)
-    made = stage(stage.encode(batch.source_foreground), torch.randn(4, 16), torch.randn(4, 16))
-    assert made.pixel_flow is not None
-    assert loss_flow(made.flow, made.pixel_flow, batch) == loss_flow(zero, flat, batch)  # a flow that starts at zero
-    assert made.coarse is not None
-    better = loss_flow(exact, batch.flow[:, :2], batch, None, batch.flow[:, :2], 1.0)
-    assert better < 0.1 * loss_flow(exact, batch.flow[:, :2], batch, None, made.coarse, 1.0)
+    truth = batch.flow[:, :2]
+    assert loss_flow(Flow(exact, truth), batch) < 0.1 * loss_flow(Flow(zero, flat), batch)
+    warped = stage(stage.encode(batch.source_foreground), torch.randn(4, 16), torch.randn(4, 16))
+    still = Flow(warped.flow, warped.pixel_flow)
+    assert loss_flow(still, batch) == loss_flow(Flow(zero, flat), batch)  # a flow that starts at zero
+    assert warped.coarse is not None
+    better = loss_flow(Flow(exact, truth, truth), batch, share=1.0)
+    assert better < 0.1 * loss_flow(Flow(exact, truth, warped.coarse), batch, share=1.0)
 
 
 def test_the_flow_s_weight_falls_to_its_rest_and_stays_there():

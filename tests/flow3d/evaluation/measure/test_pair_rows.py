@@ -89,7 +89,7 @@ def test_a_renderer_hands_over_what_it_has(pairs, recipe):
     made = reenact(renderer_method(renderer), pair)
     ready = renderer.prepare(pair.source, pair.source_alpha, pair.source_window)
     stages = renderer.stages(ready, pair.driving_window[None])
-    assert torch.equal(made.output, stages["output"])
+    assert torch.equal(made.output, stages.output)
     assert made.flow is not None
     assert not made.flow.any()  # the flow's head starts at zero
     pixels = {"warped pixels"} if recipe == "extended" else set()

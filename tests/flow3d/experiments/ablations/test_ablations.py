@@ -67,7 +67,7 @@ def test_without_separation_the_matte_means_nothing(lists):
     pair = lists["self"][1_000_000]
     window = pair.driving_window[None]
     made = [
-        renderer.stages(renderer.prepare(pair.source, alpha, pair.source_window), window)["output"]
+        renderer.stages(renderer.prepare(pair.source, alpha, pair.source_window), window).output
         for alpha in (pair.source_alpha, torch.zeros_like(pair.source_alpha))
     ]
     assert torch.equal(*made)

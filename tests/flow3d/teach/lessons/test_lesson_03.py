@@ -41,16 +41,9 @@ def drawn(axes: Axes) -> np.ndarray:
 def test_an_untrained_stage_leaves_the_whole_error(pair, recipe):
     warped = lesson_03.warp_pair(renderer(recipe), pair)
     assert not warped.flow.any()
-    flow = lesson_03.pixel_flow(warped)
+    flow = warped.pixel_flow
     assert flow.shape == (1, 2, SIZE, SIZE)
     assert lesson_03.share_left([flow[0]], [pair]) == 1.0
-
-
-def test_the_pixel_flow_is_the_model_s_own_or_the_mean_over_depth(pair):
-    strict = lesson_03.warp_pair(renderer("strict", 0.2), pair)
-    assert torch.equal(lesson_03.pixel_flow(strict), flow_to_image(strict.flow, None, SIZE))
-    extended = lesson_03.warp_pair(renderer("extended", 0.2), pair)
-    assert lesson_03.pixel_flow(extended) is extended.pixel_flow
 
 
 def test_what_is_told_replaces_the_pair_s_own_windows(pair):
