@@ -18,7 +18,7 @@ from .landmarks import LANDMARK_NAMES, FaceLandmarks
 
 LANDMARK_NOISE = 0.02  # head half-heights: how exactly a person clicks, 2 px in a 256 px crop
 ANGLE_SPREAD = 0.5  # radians: how far heads turn in photographs
-MAX_ALPHA = 4.0  # standard deviations: beyond it the fit is no face that anybody has
+MAX_ALPHA = 4.0  # standard deviations: no real face lies further from the mean
 MAX_ANGLE = 1.1  # radians of pitch or yaw: beyond it five points cannot all be seen
 FAR = 500.0  # a camera so far away that perspective is weak
 

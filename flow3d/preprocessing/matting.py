@@ -1,4 +1,4 @@
-"""Separating a person from a background where the matte is not known: a well-kept algorithm, not a network."""
+"""A matte where none is known: a picture (3,H,W) -> a soft matte (1,H,W), by OpenCV's GrabCut (section 3.1)."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Separating a person from the background and putting them back (sections 3.1 and 3.4)."""
+"""Person and background: cut out (B,3,H,W) by a matte (B,1,H,W), and lay over a background (sections 3.1, 3.4)."""
 
 from jaxtyping import Float
 from torch import Tensor

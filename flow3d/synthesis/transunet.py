@@ -1,4 +1,4 @@
-"""TransUNet: a UNet whose blocks the motion vector modulates; one refines, one inpaints (Fig. 10)."""
+"""TransUNet: layers (B,I,S,S) and motion (B,Z) -> raw outputs (B,O,S,S); one refines, one inpaints (Fig. 10)."""
 
 import torch
 from jaxtyping import Float
@@ -33,7 +33,7 @@ class _Level(nn.Module):
 
 
 class TransUNet(nn.Module):
-    """Convolutions and max pooling down, nearest-neighbour doublings, skips and convolutions up.
+    """A UNet whose blocks the motion vector modulates: max pooling down, skips and nearest-neighbour doublings up.
 
     ``adain_in`` of the configuration says which side is modulated: section 6.1 says the decoder, 3.3 the encoder.
     """
@@ -62,7 +62,7 @@ class TransUNet(nn.Module):
         return x
 
     def forward(self, x: Float[Tensor, "B I S S"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B O S S"]:
-        """Return raw outputs (B,O,S,S); what they mean is the caller's choice."""
+        """Return raw outputs (B,O,S,S); the caller decides what they mean."""
         return self.head(self.features(x, z))
 
 

@@ -1,4 +1,8 @@
-"""Convolutions that the motion vector modulates: conv -> AdaIN -> LeakyReLU, in two and three dimensions."""
+"""Modulated convolutions: x (B,C,[D,]H,W) and motion (B,Z) -> conv -> AdaIN -> LeakyReLU (B,C',[D,]H,W); section 3.2.
+
+AdaIN (adaptive instance normalisation) takes each channel's mean and deviation away and gives it a scale and a bias
+that the motion vector chooses.
+"""
 
 import torch
 from jaxtyping import Float
@@ -14,7 +18,8 @@ class AdaIN(nn.Module):
 
     Args:
         channels: C of what is normalised.
-        motion: length of z. ``hidden``: width of the layer that scale and bias share.
+        motion: length of z.
+        hidden: width of the layer that scale and bias share.
         depth: number of slices with a scale and bias each; None has one per channel.
     """
 
@@ -82,7 +87,7 @@ class AdaINConv3d(_AdaINConv):
 
 
 def start_at_zero(head: nn.Module) -> None:
-    """Zero a head's weights: a flow that starts as the identity warp."""
+    """Set a head's weights to zero, so that training starts from the identity warp."""
     for parameter in head.parameters():
         nn.init.zeros_(parameter)
 

@@ -1,4 +1,4 @@
-"""The 3D feature decoder: from a volume back to a picture (Fig. 9c)."""
+"""The 3D feature decoder D: a feature volume (B,C,D,H,W) -> a picture (B,3,S,S) in [-1, 1]; Fig. 9c, section 6.1."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

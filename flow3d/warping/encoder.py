@@ -1,4 +1,4 @@
-"""The 3D feature encoder: the source's appearance as a volume (Fig. 9b)."""
+"""The 3D feature encoder E: a foreground (B,3,S,S) -> a feature volume (B,C,D,H,W); Fig. 9b, section 6.1."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class ConvDown3D(nn.Module):
         self.skip = nn.Conv3d(channels, channels, 1, (1, stride, stride))
 
     def forward(self, x: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B C D h w"]:
-        """Encode, add what was there, activate."""
+        """Return act(body(x) + skip(x))."""
         return nn.functional.leaky_relu(self.body(x) + self.skip(x), SLOPE)
 
 

@@ -1,4 +1,4 @@
-"""The 3D warping network: from the source's foreground and a motion vector to a dense 3D flow (Fig. 9a)."""
+"""The 3D warping network W: foreground (B,3,S,S), motion (B,Z) -> dense 3D flow (B,3,D,H,W) in voxels; Fig. 9a."""
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,7 @@ class FlowNetwork(nn.Module):
         start_at_zero(self.head)
 
     def lift(self, foreground: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C D H W"]:
-        """The source's part of the work, the same for every driving frame: stem and reshape into depth."""
+        """Stem and reshape into depth: the part of the work that every driving frame shares."""
         return self.stem(foreground).unflatten(1, self.volume)
 
     def features(self, lifted: Float[Tensor, "B C D H W"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C D H W"]:
