@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..checks import Whole, check_integer, check_size
@@ -46,6 +46,11 @@ class Pair:
     visible: Float[Tensor, "1 H W"]
     labels: Int[Tensor, "1 H W"]
     yaw_difference: float
+
+
+def seen_person(visible: Float[Tensor, "*B 1 H W"], target_alpha: Float[Tensor, "*B 1 H W"]) -> Bool[Tensor, "*B H W"]:
+    """Pixels of the target's person that the source shows too: only there can a flow be right or wrong."""
+    return ((visible > 0.5) & (target_alpha > 0.5)).squeeze(-3)
 
 
 @lru_cache(maxsize=8)

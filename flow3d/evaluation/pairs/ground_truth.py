@@ -17,6 +17,7 @@ import torch
 
 from ...checks import check_integer
 from ...datasets import Pair, make_pair
+from ...datasets.pairs import seen_person
 from ...files import write_whole
 from ...morphable import PARTS, Camera, Coefficients, Person, exact_flow, rasterise, talking_head
 from ...preprocessing.images import to_uint8
@@ -27,8 +28,7 @@ from .protocols import FIRST_SEED
 
 def flow_row(pair: Pair) -> dict[str, float]:
     """Measure one pair on its visible foreground: dB of each warp, the visible share and the yaw's degrees."""
-    inside = pair.target_alpha[0] > 0.5
-    seen = (pair.visible[0] > 0.5) & inside
+    seen = seen_person(pair.visible, pair.target_alpha)
     warped = {
         "exact": pair.flow,
         "affine": affine_flow(pair.flow, seen),
@@ -36,7 +36,7 @@ def flow_row(pair: Pair) -> dict[str, float]:
         "swapped": pair.flow[[1, 0, 2]],
     }
     row = {name: psnr(warp_image(pair.source, flow), pair.target, seen) for name, flow in warped.items()}
-    return row | {"visible": float(seen.sum() / inside.sum()), "yaw": pair.yaw_difference}
+    return row | {"visible": float(seen.sum() / (pair.target_alpha > 0.5).sum()), "yaw": pair.yaw_difference}
 
 
 def measure_flow(pairs: int, size: int) -> dict[str, float]:

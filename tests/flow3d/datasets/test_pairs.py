@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from flow3d.datasets import Pair, make_clip, make_pair
-from flow3d.datasets.pairs import APART, BLOCK, CLIP_FRAMES, driver_of, person_of, two_frames
+from flow3d.datasets.pairs import APART, BLOCK, CLIP_FRAMES, driver_of, person_of, seen_person, two_frames
 from flow3d.morphable import Coefficients, exact_flow, talking_head
 
 FIELDS = {
@@ -163,3 +163,10 @@ def test_pairs_turn_the_head_by_15_to_25_degrees_and_often_by_more_than_35(start
 def test_bad_input_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
         make_pair(*arguments)
+
+
+def test_a_seen_point_is_the_person_s_and_shown_by_both_frames():
+    visible = torch.tensor([[[1.0, 1.0, 0.0, 0.0, 0.6]]])
+    alpha = torch.tensor([[[1.0, 0.5, 1.0, 0.0, 0.6]]])
+    assert seen_person(visible, alpha).tolist() == [[True, False, False, False, True]]
+    assert seen_person(visible[None], alpha[None]).shape == (1, 1, 5)
