@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..datasets.cache import FrameCache
 from ..evaluation.pairs.protocols import pair_lists
 from ..experiments.ablations.error_bank import ErrorBank
 from ..experiments.ablations.report import ablation_report
+from ..experiments.ablations.results import stored, write_json
 from ..experiments.ablations.run import Budget, run_legs
 from ..experiments.ablations.variants import LEGS
 from ..files import write_whole
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         f"--pairs {budget.pairs} --wide {budget.wide}"
     )
     table = ablation_report(found, command)
-    write_whole(options.out / "ablations.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_json(options.out / "ablations.json", [stored(result) for result in found])
     write_whole(options.out / "ablations.md", table.encode())
     print(table)
     return 0

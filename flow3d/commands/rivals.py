@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..datasets.cache import FrameCache
 from ..evaluation.pairs.protocols import pair_lists
+from ..evaluation.scores.catalogue import to_labels
+from ..experiments.ablations.results import stored, write_json
 from ..experiments.ablations.run import Budget
 from ..experiments.rivals.registry import RIVALS
 from ..experiments.rivals.report import rivals_report, rivals_sheet
@@ -56,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
     command = f"python -m flow3d rivals --preset {budget.preset} --steps {options.steps} --pairs {budget.pairs}"
     command += f" --wide {budget.wide}" + (" --no-residual" if options.no_residual else "")
     table = rivals_report(found, known, command)
-    everything = {"baselines": known, "legs": found}
-    write_whole(options.out / "rivals.json", (json.dumps(everything, indent=1) + "\n").encode())
+    baselines = {name: to_labels(numbers) for name, numbers in known.items()}
+    write_json(options.out / "rivals.json", {"baselines": baselines, "legs": [stored(result) for result in found]})
     write_whole(options.out / "rivals.md", table.encode())
     methods = {name: runner.method(name, options.seeds[0]) for name in names}
     rivals_sheet(options.out / "rivals.png", {n: m for n, m in methods.items() if m is not None}, lists)

@@ -24,7 +24,7 @@ from ...morphable import talking_head
 from ...perception.regressor import CoefficientRegressor
 from ...renderer import FlowRenderer
 from ...threads import one_thread
-from .run import file_of
+from .results import result_path
 
 FIRST_SEED = 1_200_000  # the first clip from here on that holds a whole blink is shown
 FRAMES, SHOWN, MARGIN = 60, 5, 14  # a window around every shown frame lies within the clip
@@ -102,7 +102,7 @@ def main() -> None:
     if options.weights:
         renderers = dict.fromkeys(LEGS, FlowRenderer.from_pretrained(options.weights).eval())
     else:
-        folders = {k: file_of(options.legs / "work", leg, options.seed).with_suffix("") for k, leg in LEGS.items()}
+        folders = {k: result_path(options.legs / "work", leg, options.seed).with_suffix("") for k, leg in LEGS.items()}
         renderers = {k: FlowRenderer.from_pretrained(f / "phase_2" / "weights").eval() for k, f in folders.items()}
     strip = blink_strip(renderers, CoefficientRegressor.from_pretrained(options.regressor))
     titles = [name if name == "truth" else f"{name}: eyes {strip.eyes[name]:.1f} dB" for name in strip.rows]

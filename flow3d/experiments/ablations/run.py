@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ...checks import check_integer
 from ...datasets.cache import FrameCache
-from ...evaluation.measure.edits import OUTPUT, measure_edits, summarise
+from ...evaluation.measure.edits import OUTPUT, Sums, measure_edits, summarise
 from ...evaluation.measure.method import Method, Reenacted, renderer_method
 from ...evaluation.measure.pair_rows import Pairs, measure
 from ...evaluation.pairs.protocols import self_seeds
 from ...evaluation.report.table import column, gain
+from ...evaluation.scores.catalogue import EDITED
 from ...evaluation.scores.statistics import mean, ratio
-from ...files import write_whole
 from ...renderer import FlowRenderer
 from ...training.trainer import Trainer
 from .error_bank import ErrorBank, Observed
+from .results import Numbers, Result, read_or_run, result_path
 from .variants import LEGS, Leg
-
-Numbers = dict[str, float]
-EDITED = ("jaw", "blink", "smile", "brow_up", "gaze_x")
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class Budget:
 
 def run_leg(
     leg: Leg, seed: int, budget: Budget, data: FrameCache, lists: Mapping[str, Pairs], bank: ErrorBank, work: Path
-) -> dict[str, Any]:
+) -> Result:
     """Train and measure one leg; the folder ``work`` keeps its weights.
 
     Raises:
@@ -93,29 +89,28 @@ def observed_method(method: Method, bank: ErrorBank, one_frame: bool) -> Method:
 
 def measure_leg(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> Numbers:
     """The numbers of one trained leg on the lists "self", "cross" and "wide" of :func:`pair_lists`, and on edits."""
-    found: Numbers = {}
+    numbers: Numbers = {}
     size = next(iter(lists["self"].values())).source.shape[-1]
     for name in ("self", "cross", "wide"):
         rows = list(measure(method, lists[name]).values())
-        found[f"{name}: PSNR over copy, dB"] = gain(rows, "psnr output", "psnr copy").value
-        found[f"{name}: eyes and mouth over copy, dB"] = gain(rows, "features output", "features copy").value
+        numbers[f"{name}_psnr"] = gain(rows, "psnr output", "psnr copy").value
+        numbers[f"{name}_features"] = gain(rows, "features output", "features copy").value
         if np.isfinite(column(rows, "flow error")).any():
-            found[f"{name}: flow error, % of zero flow"] = (
-                100 * ratio(column(rows, "flow error"), column(rows, "flow zero")).value
-            )
-        sharp = ratio(column(rows, "gradient output"), column(rows, "gradient truth"))
-        found[f"{name}: sharpness"] = sharp.value
+            share = ratio(column(rows, "flow error"), column(rows, "flow zero")).value
+            numbers[f"{name}_flow_error"] = 100 * share
+        sharpness = ratio(column(rows, "gradient output"), column(rows, "gradient truth"))
+        numbers[f"{name}_sharpness"] = sharpness.value
         leak = mean(column(rows, "leak"))
         if leak.count:
-            found[f"{name}: background leak, /255"] = 255 * leak.value
+            numbers[f"{name}_leak"] = 255 * leak.value
     sums = measure_edits(method, self_seeds(budget.identities), size)[OUTPUT]
-    found |= {f"{name}: gain": summarise(sums[name])["gain"].value for name in EDITED}
-    return {name: round(float(value), 5) for name, value in found.items()}
+    numbers |= gains(sums)
+    return {key: round(float(value), 5) for key, value in numbers.items()}
 
 
-def file_of(out: Path, name: str, seed: int) -> Path:
-    """Where a leg's numbers lie."""
-    return out / f"{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')}_{seed}.json"
+def gains(sums: Sums) -> Numbers:
+    """The gain of every edit that is among the scores."""
+    return {f"{edit}_gain": summarise(sums[edit])["gain"].value for edit in EDITED}
 
 
 def run_legs(
@@ -127,7 +122,7 @@ def run_legs(
     bank: ErrorBank,
     out: Path,
     say: Callable[[str], None] = print,
-) -> list[dict[str, Any]]:
+) -> list[Result]:
     """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
     Raises:
@@ -142,18 +137,10 @@ def run_legs(
         raise ValueError("seeds: expected at least one, got none")
     out.mkdir(parents=True, exist_ok=True)
     settings = asdict(budget) | {"identities trained on": data.identities, "frames of each": data.frames}
-    found = []
+    results = []
     for seed in seeds:
         for name in names:
-            path = file_of(out, name, seed)
-            if path.is_file():
-                result = json.loads(path.read_text(encoding="utf-8"))
-                if result["settings"] != settings:
-                    raise ValueError(f"out: expected legs of {settings}, got {result['settings']} in {path.name!r}")
-            else:
-                work = out / "work" / path.stem
-                result = run_leg(LEGS[name], seed, budget, data, lists, bank, work) | {"settings": settings}
-                write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
-                say(f"{name}, seed {seed}: {result['seconds']} s")
-            found.append(result)
-    return found
+            path = result_path(out, name, seed)
+            run = partial(run_leg, LEGS[name], seed, budget, data, lists, bank, out / "work" / path.stem)
+            results.append(read_or_run(path, settings, run, say))
+    return results

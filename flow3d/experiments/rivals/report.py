@@ -11,27 +11,18 @@ import numpy as np
 from ...evaluation.measure.method import Method
 from ...evaluation.measure.pair_rows import Pairs, baselines, reenact
 from ...evaluation.report.sheets import write_sheet
+from ...evaluation.scores.catalogue import SCORES
 from .registry import ABSENT, RIVALS
 from .run import OURS, OWN, TOLD
 
-SHOWN = {  # number: its column, and whether more is better
-    "self: PSNR over copy, dB": ("self PSNR, dB", True),
-    "cross: PSNR over copy, dB": ("cross PSNR, dB", True),
-    "self: eyes and mouth over copy, dB": ("self eyes + mouth, dB", True),
-    "cross: eyes and mouth over copy, dB": ("cross eyes + mouth, dB", True),
-    "self: flow error, % of zero flow": ("self flow error, %", False),
-    "cross: flow error, % of zero flow": ("cross flow error, %", False),
-    "wide: PSNR over copy, dB": ("wide PSNR, dB", True),
-    "wide: eyes and mouth over copy, dB": ("wide eyes + mouth, dB", True),
-    "wide: flow error, % of zero flow": ("wide flow error, %", False),
-    "cross: sharpness": ("sharpness", None),
-    "cross: background leak, /255": ("leak, /255", False),
-    "jaw: gain": ("jaw", True),
-    "blink: gain": ("blink", True),
-    "smile: gain": ("smile", True),
-    "brow_up: gain": ("brow up", True),
-    "gaze_x: gain": ("gaze", True),
-}
+COLUMNS = {  # key of a score: what its column is called
+    **{key: SCORES[key].heading for key in (
+        "self_psnr", "cross_psnr", "self_features", "cross_features", "self_flow_error", "cross_flow_error",
+        "wide_psnr", "wide_features", "wide_flow_error",
+    )},
+    "cross_sharpness": "sharpness", "cross_leak": "leak, /255",
+    "jaw_gain": "jaw", "blink_gain": "blink", "smile_gain": "smile", "brow_up_gain": "brow up", "gaze_x_gain": "gaze",
+}  # fmt: skip
 READING = (
     "Mean over seeds, ± standard deviation over seeds. PSNR is on the union of the silhouettes, eyes + mouth on the "
     "target's, both less the copied source's; flow error is a share of the zero flow's; wide pairs turn by more than "
@@ -61,9 +52,9 @@ RESIDUAL = {
 }
 
 
-def values_of(results: Sequence[Mapping[str, Any]], method: str, number: str) -> list[float]:
-    """A method's number for every seed that has it."""
-    return [r["numbers"][number] for r in results if r["method"] == method and number in r["numbers"]]
+def values_of(results: Sequence[Mapping[str, Any]], method: str, score: str) -> list[float]:
+    """A method's number, of the score with this key, for every seed that has it."""
+    return [r["numbers"][score] for r in results if r["method"] == method and score in r["numbers"]]
 
 
 def cell(values: Sequence[float]) -> str:
@@ -80,21 +71,21 @@ def verdicts(results: Sequence[Mapping[str, Any]], own: str = OURS) -> list[str]
     """
     rivals = [name for name in RIVALS if any(r["method"] == name for r in results)]
     lines = []
-    for number, (column, more) in SHOWN.items():
-        ours = values_of(results, own, number)
-        found = {name: values for name in rivals if (values := values_of(results, name, number))}
-        if more is None or not ours or not found:
+    for key, column in COLUMNS.items():
+        sign, ours = SCORES[key].sign, values_of(results, own, key)
+        theirs = {name: values for name in rivals if (values := values_of(results, name, key))}
+        if not sign or not ours or not theirs:
             continue
-        sign = 1 if more else -1
-        best = max(found, key=lambda name: sign * float(np.mean(found[name])))
-        lead = sign * float(np.mean(ours) - np.mean(found[best]))
-        spread = sum(float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for v in (ours, found[best]))
-        sure = (
-            "one seed" if min(len(ours), len(found[best])) < 2 else "clear" if abs(lead) > spread else "within spread"
-        )
+        best = max(theirs, key=lambda name: sign * float(np.mean(theirs[name])))
+        lead = sign * float(np.mean(ours) - np.mean(theirs[best]))
+        deviations = sum(float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for v in (ours, theirs[best]))
+        sure = "clear" if abs(lead) > deviations else "within spread"
+        if min(len(ours), len(theirs[best])) < 2:
+            sure = "one seed"
         who = f"ours leads {best}" if lead > 0 else f"ours does not lead: {best} does"
-        picture = ", which is shown the answer" if RIVALS[best].driven_by == "picture" and "cross" not in number else ""
-        lines.append(f"- {column}: {who}{picture}, {np.mean(ours):.2f} against {np.mean(found[best]):.2f} ({sure}).")
+        if RIVALS[best].driven_by == "picture" and SCORES[key].measured_on != "cross":
+            who += ", which is shown the answer"
+        lines.append(f"- {column}: {who}, {np.mean(ours):.2f} against {np.mean(theirs[best]):.2f} ({sure}).")
     return lines
 
 
@@ -111,17 +102,16 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
     settings = {k: v for r in results for k, v in r["settings"].items()}
     described = ", ".join(f"{k} {v}" for k, v in settings.items() if k != "residual")
     lines = ["# Rivals, measured", "", f"`{command}`, seeds {', '.join(map(str, seeds))}; {described}.", "", READING]
-    lines += ["", "| method | paper | driven by | parameters | seconds | " + " | ".join(c for c, _ in SHOWN.values())]
-    lines[-1] += " |"
-    lines.append("|---" * (len(SHOWN) + 5) + "|")
+    lines += ["", f"| method | paper | driven by | parameters | seconds | {' | '.join(COLUMNS.values())} |"]
+    lines.append("|---" * (len(COLUMNS) + 5) + "|")
     for name, numbers in known.items():
-        cells = [name, "", "", "0", "", *(cell([numbers[n]] if n in numbers else []) for n in SHOWN)]
+        cells = [name, "", "", "0", "", *(cell([numbers[key]] if key in numbers else []) for key in COLUMNS)]
         lines.append(f"| {' | '.join(cells)} |")
     for name in names:
         own = [r for r in results if r["method"] == name]
         paper, driver = (RIVALS[name].paper, RIVALS[name].driven_by) if name in RIVALS else ("", "coefficients")
         cells = [name, paper, driver, f"{own[0]['parameters']:,}", f"{np.mean([r['seconds'] for r in own]):.0f}"]
-        cells += [cell(values_of(results, name, n)) for n in SHOWN]
+        cells += [cell(values_of(results, name, key)) for key in COLUMNS]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Where ours leads, and where not", "", *(verdicts(results) or ["Ours is not among the results."])]
     if told := verdicts(results, TOLD):

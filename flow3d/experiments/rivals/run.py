@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ from torch import Tensor
 from ...checks import check_integer
 from ...datasets import Pair
 from ...datasets.cache import FrameCache
-from ...evaluation.measure.edits import EXACT, measure_edits, summarise
+from ...evaluation.measure.edits import EXACT, measure_edits
 from ...evaluation.measure.method import Method, renderer_method
 from ...evaluation.measure.pair_rows import SIGMAS, Pairs, baselines, measure, regions
 from ...evaluation.pairs.protocols import self_seeds
 from ...evaluation.report.table import column
+from ...evaluation.scores.catalogue import SCORES
 from ...evaluation.scores.metrics import affine_flow, blur
 from ...evaluation.scores.statistics import mean
-from ...files import write_whole
 from ...renderer import FlowRenderer
 from ..ablations.error_bank import LENGTH, ErrorBank
-from ..ablations.run import EDITED, Budget, file_of, measure_leg, run_leg
+from ..ablations.results import Numbers, Result, read_or_run, read_result, result_path
+from ..ablations.run import Budget, gains, measure_leg, run_leg
 from ..ablations.variants import LEGS
 from .methods import Drivers, known_method, rival_method
 from .registry import rival
@@ -35,7 +36,6 @@ OURS = "3DFlowRenderer, extended (ours)"
 TOLD = "3DFlowRenderer, told the pose, warped matte (ours)"
 OWN = {OURS: "extended", TOLD: "told the pose, warped matte"}  # the ablations' leg that each is
 AFFINE = "least-squares affine"
-Result = dict[str, Any]
 Lists = Mapping[str, Pairs]
 
 
@@ -89,22 +89,13 @@ class Runner:
             if name not in OWN:
                 rival(name, self.budget.preset)
         self.out.mkdir(parents=True, exist_ok=True)
-        found, drivers = [], self.drivers()
+        results, drivers = [], self.drivers()
         for seed in seeds:
             for name in names:
-                path = file_of(self.out, name, seed)
+                run = partial(self._own, name, seed) if name in OWN else partial(self._rival, name, seed, drivers)
                 settings = self.settings | ({} if name in OWN else {"residual": self.residual})
-                if path.is_file():
-                    result = json.loads(path.read_text(encoding="utf-8"))
-                    if result["settings"] != settings:
-                        raise ValueError(f"out: expected legs of {settings}, got {result['settings']} in {path.name!r}")
-                else:
-                    leg = self._own(name, seed) if name in OWN else self._rival(name, seed, drivers)
-                    result = {"method": name, "seed": seed, **leg, "settings": settings}
-                    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
-                    say(f"{name}, seed {seed}: {result['seconds']} s")
-                found.append(result)
-        return found
+                results.append(read_or_run(result_path(self.out, name, seed), settings, run, say))
+        return results
 
     def _rival(self, name: str, seed: int, drivers: Drivers) -> Result:
         torch.manual_seed(seed)
@@ -113,22 +104,26 @@ class Runner:
         save_file(network.state_dict(), self._weights(name, seed))
         numbers = measure_leg(rival_method(network, drivers), self.lists, self.budget)
         parameters = sum(p.numel() for p in network.parameters())
-        return {"seconds": round(seconds), "parameters": parameters, "numbers": numbers}
+        return {
+            "method": name, "seed": seed, "seconds": round(seconds), "parameters": parameters, "numbers": numbers
+        }  # fmt: skip
 
     def _own(self, name: str, seed: int) -> Result:
         parameters = sum(p.numel() for p in FlowRenderer(LEGS[OWN[name]].described(self.budget.preset)).parameters())
-        if self.ours is not None and (path := file_of(self.ours, OWN[name], seed)).is_file():
-            leg = json.loads(path.read_text(encoding="utf-8"))
+        if self.ours is not None and (path := result_path(self.ours, OWN[name], seed)).is_file():
+            leg = read_result(path)
             if leg["settings"] != self.settings:
                 raise ValueError(f"ours: expected a leg of {self.settings}, got {leg['settings']} in {path.name!r}")
         else:
             unused = ErrorBank(torch.zeros(1, LENGTH, 73))  # its windows are exact
             work = self._work(name, seed)
             leg = run_leg(LEGS[OWN[name]], seed, self.budget, self.data, self.lists, unused, work)
-        return {"seconds": leg["seconds"], "parameters": parameters, "numbers": leg["numbers"]}
+        return {
+            "method": name, "seed": seed, "seconds": leg["seconds"], "parameters": parameters, "numbers": leg["numbers"]
+        }  # fmt: skip
 
     def _work(self, name: str, seed: int) -> Path:
-        return self.out / "work" / file_of(self.out, name, seed).stem
+        return self.out / "work" / result_path(self.out, name, seed).stem
 
     def _weights(self, name: str, seed: int) -> Path:
         path = self._work(name, seed).with_suffix(".safetensors")
@@ -139,7 +134,7 @@ class Runner:
         """A trained leg as a method, for pictures; None where its weights are not kept."""
         if name in OWN:
             other = self.ours or self.out
-            folders = (self._work(name, seed), other / "work" / file_of(other, OWN[name], seed).stem)
+            folders = (self._work(name, seed), other / "work" / result_path(other, OWN[name], seed).stem)
             kept = [path for folder in folders if (path := folder / "phase_2" / "weights").is_dir()]
             return renderer_method(FlowRenderer.from_pretrained(kept[0]).eval()) if kept else None
         path = self._weights(name, seed)
@@ -150,7 +145,7 @@ class Runner:
         return rival_method(network.eval(), self.drivers())
 
 
-def measure_baselines(lists: Lists, budget: Budget) -> dict[str, dict[str, float]]:
+def measure_baselines(lists: Lists, budget: Budget) -> dict[str, Numbers]:
     """The numbers of what has no network: copy, the best blurred copy, the best affine map, and the exact flow.
 
     The affine map and the exact flow know the answer's flow, matte and background. In edits the copies answer nothing;
@@ -171,12 +166,12 @@ def measure_baselines(lists: Lists, budget: Budget) -> dict[str, dict[str, float
     return {name: _measured(name, method, lists, budget) for name, method in methods.items()}
 
 
-def _measured(name: str, method: Method, lists: Lists, budget: Budget) -> dict[str, float]:
+def _measured(name: str, method: Method, lists: Lists, budget: Budget) -> Numbers:
     numbers = measure_leg(method, lists, budget)
     if name == AFFINE:
-        return {k: v for k, v in numbers.items() if not k.endswith(": gain")}
+        return {key: value for key, value in numbers.items() if SCORES[key].measured_on != "edits"}
     if name == EXACT:
         size = next(iter(lists["self"].values())).source.shape[-1]
         sums = measure_edits(method, self_seeds(budget.identities), size)[EXACT]
-        numbers |= {f"{edit}: gain": round(float(summarise(sums[edit])["gain"].value), 5) for edit in EDITED}
+        numbers |= {key: round(float(value), 5) for key, value in gains(sums).items()}
     return numbers

@@ -10,15 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flow3d import assets
+from flow3d.evaluation.scores.catalogue import SCORES
 from flow3d.experiments.ablations import LEGS
-from flow3d.experiments.ablations.report import SHOWN, values_of
+from flow3d.experiments.ablations.report import values_of
+from flow3d.experiments.ablations.results import restored
 from flow3d.experiments.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
 Results = Sequence[Mapping[str, Any]]
-MORE_IS_BETTER = {
-    **SHOWN, "wide: flow error, % of zero flow": False, "wide: eyes and mouth over copy, dB": True,
-}  # fmt: skip
 # A leg that lacks one thing: the table in which the paper says that the thing helps.
 PAPER = {
     "2D flow": "Tab. 2a",
@@ -27,72 +26,63 @@ PAPER = {
     "no separation": "Tab. 3a",
     "observed windows, k = 0": "Tab. 3b",
 }
-ABLATED = (
-    "self: PSNR over copy, dB", "cross: eyes and mouth over copy, dB", "wide: flow error, % of zero flow", "jaw: gain"
-)  # fmt: skip
-RIVALLED = ("cross: flow error, % of zero flow", "wide: flow error, % of zero flow",
-            "cross: eyes and mouth over copy, dB", "wide: eyes and mouth over copy, dB")  # fmt: skip
-SHORT = {
-    "flow error, % of zero flow": "flow error (% of zero)", "eyes and mouth over copy, dB": "eyes, mouth (dB)",
-    "PSNR over copy, dB": "PSNR (dB)",
-}  # fmt: skip
+ABLATED = ("self_psnr", "cross_features", "wide_flow_error", "jaw_gain")  # keys of scores
+RIVALLED = ("cross_flow_error", "wide_flow_error", "cross_features", "wide_features")
 BETTER, WORSE = COLORS["blue"], COLORS["red"]
 
 
 def recorded(name: str, key: str) -> list[dict[str, Any]]:
-    """The list in ``data/results/NAME.json``, or none where nothing is recorded yet.
+    """The list in ``data/results/NAME.json``, numbers by key of a score; or none where nothing is recorded yet.
 
     Raises:
-        ValueError: the file is no list of runs, each with ``key``, "seed" and "numbers".
+        ValueError: the file is no list of runs, each with ``key``, "seed" and "numbers"; or a number is of no score.
     """
     try:
         path = assets.path(f"results/{name}.json")
     except FileNotFoundError:
         return []
-    found = json.loads(path.read_text(encoding="utf-8"))
-    found = found.get("legs") if isinstance(found, dict) else found  # the rivals' file holds baselines beside them
-    if not isinstance(found, list) or not all(
-        isinstance(r, dict) and {key, "seed", "numbers"} <= set(r) for r in found
-    ):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    runs = content.get("legs") if isinstance(content, dict) else content  # the rivals' file holds baselines beside them
+    if not isinstance(runs, list) or not all(isinstance(r, dict) and {key, "seed", "numbers"} <= set(r) for r in runs):
         raise ValueError(f"name: expected a list of runs with {key!r}, 'seed' and 'numbers' in {path.name!r}")
-    return found
+    return [restored(run) for run in runs]
 
 
-def differences(results: Results, leg: str, number: str) -> dict[int, float]:
+def differences(results: Results, leg: str, score: str) -> dict[int, float]:
     """By seed: a leg's number less that of the leg it is held against; seeds that lack one are left out."""
-    here, there = (values_of(results, name, number) for name in (leg, LEGS[leg].against))
+    here, there = (values_of(results, name, score) for name in (leg, LEGS[leg].against))
     return {seed: here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())}
 
 
-def ablation_dots(results: Results, numbers: Sequence[str] = ABLATED) -> Figure:
+def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
     """For every leg, how far each seed is from the leg that it is held against: blue is better, red is worse."""
-    legs = [name for name in LEGS if any(differences(results, name, number) for number in numbers)]
+    legs = [name for name in LEGS if any(differences(results, name, score) for score in scores)]
     if not legs:
         return _nothing("ablate")
-    with new_figure(1, len(numbers), 9.5, 1.0 + 0.34 * len(legs)) as (figure, axes):
-        for column, (cell, number) in enumerate(zip(axes[0], numbers, strict=True)):
-            sign = 1 if MORE_IS_BETTER[number] else -1
+    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(legs)) as (figure, axes):
+        for column, (cell, score) in enumerate(zip(axes[0], scores, strict=True)):
+            sign = _sign(score)
             for line, name in enumerate(legs):
-                away = np.array(list(differences(results, name, number).values()))
+                away = np.array(list(differences(results, name, score).values()))
                 _dots(cell, away, line, [BETTER if sign * value > 0 else WORSE for value in away])
             cell.axvline(0, color=INK, linewidth=0.9)
             _rows(cell, [_label(name) for name in legs] if not column else None, len(legs))
-            cell.set_title(_short(number), fontsize=9)
+            cell.set_title(SCORES[score].heading, fontsize=9)
             cell.set_xlabel("better →" if sign > 0 else "← better", fontsize=9)
     return figure
 
 
-def claims(results: Results, numbers: Sequence[str] = ABLATED) -> list[str]:
+def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
     """One line for each claim of the paper and number: does taking the thing away make it worse, in how many seeds?"""
     lines = []
     for leg, table in PAPER.items():
-        for number in numbers:
-            away = np.array(list(differences(results, leg, number).values()))
+        for score in scores:
+            away = np.array(list(differences(results, leg, score).values()))
             if len(away):
-                worse = away < 0 if MORE_IS_BETTER[number] else away > 0
+                worse = _sign(score) * away < 0
                 same = int((away == 0).sum())
                 words = verdict(int(worse.sum()), len(away) - int(worse.sum()) - same, len(away))
-                lines.append(f"{table} {leg:24s}{_short(number):30s}{away.mean():+8.2f}  {words}")
+                lines.append(f"{table} {leg:24s}{SCORES[score].heading:30s}{away.mean():+8.2f}  {words}")
     return lines
 
 
@@ -107,43 +97,43 @@ def verdict(agree: int, against: int, seeds: int) -> str:
     return f"the seeds disagree ({agree} of {seeds} agree)"
 
 
-def by_method(results: Results, number: str) -> dict[str, list[float]]:
+def by_method(results: Results, score: str) -> dict[str, list[float]]:
     """A number of every seed by method, the best mean first; what is not finite is left out."""
     found: dict[str, list[float]] = {}
     for run in results:
-        value = run["numbers"].get(number)
+        value = run["numbers"].get(score)
         if value is not None and np.isfinite(value):
             found.setdefault(run["method"], []).append(float(value))
-    return dict(sorted(found.items(), key=lambda item: np.mean(item[1]), reverse=MORE_IS_BETTER[number]))
+    return dict(sorted(found.items(), key=lambda item: np.mean(item[1]), reverse=_sign(score) > 0))
 
 
-def rival_dots(results: Results, numbers: Sequence[str] = RIVALLED) -> Figure:
+def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
     """Every method's numbers, a dot for each seed and a bar at the mean; the best of the first number on top."""
-    tables = {number: by_method(results, number) for number in numbers}
+    tables = {score: by_method(results, score) for score in scores}
     names = list(dict.fromkeys(name for table in tables.values() for name in table))
     if not names:
         return _nothing("rivals")
-    with new_figure(1, len(numbers), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
-        for column, (cell, (number, table)) in enumerate(zip(axes[0], tables.items(), strict=True)):
+    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
+        for column, (cell, (score, table)) in enumerate(zip(axes[0], tables.items(), strict=True)):
             for line, name in enumerate(names):
                 _dots(cell, np.array(table.get(name, [])), line, COLORS["blue"])
             # What a copy of the source reaches.
-            cell.axvline(100 if "%" in number else 0, color=INK, linewidth=0.9)
+            cell.axvline(100 if SCORES[score].unit == "%" else 0, color=INK, linewidth=0.9)
             _rows(cell, [OWN.get(name, name) for name in names] if not column else None, len(names))
-            cell.set_title(_short(number), fontsize=9)
-            cell.set_xlabel("better →" if MORE_IS_BETTER[number] else "← better", fontsize=9)
+            cell.set_title(SCORES[score].heading, fontsize=9)
+            cell.set_xlabel("better →" if _sign(score) > 0 else "← better", fontsize=9)
     return figure
 
 
-def ranking(results: Results, number: str) -> list[str]:
+def ranking(results: Results, score: str) -> list[str]:
     """Line by line from the best: is every seed of a method better than every seed of the next, or do they overlap?"""
-    sign, lines = 1 if MORE_IS_BETTER[number] else -1, []
-    for (name, own), (after, other) in pairwise(by_method(results, number).items()):
+    sign, lines = _sign(score), []
+    for (name, own), (after, other) in pairwise(by_method(results, score).items()):
         gap = min(sign * v for v in own) - max(sign * v for v in other)
         apart = "the seeds overlap"
         if gap > 0:
             apart = "in every seed" if min(len(own), len(other)) > 1 else "but one seed shows nothing"
-        lines.append(f"{_short(number)}: {name} {np.mean(own):.1f} before {after} {np.mean(other):.1f}, {apart}")
+        lines.append(f"{SCORES[score].heading}: {name} {np.mean(own):.1f} before {after} {np.mean(other):.1f}, {apart}")
     return lines
 
 
@@ -160,17 +150,19 @@ def _rows(cell: Axes, names: Sequence[str] | None, count: int) -> None:
     cell.tick_params(axis="x", labelsize=8)
 
 
+def _sign(score: str) -> int:
+    """1 where more is better, -1 where less is; a score without a better end cannot be drawn or ranked."""
+    if not SCORES[score].sign:
+        raise ValueError(f"scores: expected scores with a better end, got {score!r}")
+    return SCORES[score].sign
+
+
 def _label(leg: str) -> str:
     """A leg and the table it tests; what is alone on top of "strict, quick" loses that name."""
     short = leg.replace("strict, quick + ", "+ ")
     if LEGS[leg].recipe == "strict" and "+" not in leg:
         return short
     return f"{short} · {PAPER[leg]}" if leg in PAPER else f"{short} · ours"
-
-
-def _short(number: str) -> str:
-    where, _, what = number.partition(": ")
-    return f"{where}: {SHORT.get(what, what)}"
 
 
 def _nothing(command: str) -> Figure:

@@ -10,8 +10,9 @@ import torch
 from flow3d.__main__ import main
 from flow3d.datasets.cache import FrameCache, build_cache
 from flow3d.evaluation.pairs.protocols import pair_lists
+from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations import LEGS, Budget, ErrorBank, Observed, ablation_report, run_leg, run_legs
-from flow3d.experiments.ablations.run import EDITED, file_of
+from flow3d.experiments.ablations.results import result_path
 from flow3d.renderer import FlowRenderer
 
 SMALL = Budget("micro", 1, 1, 1, 1, 1)
@@ -56,7 +57,7 @@ def test_a_leg_differs_from_its_base_in_what_it_says_and_in_nothing_else():
 def test_a_leg_trains_and_is_measured(name, frames, bank, lists, tmp_path):
     result = run_leg(LEGS[name], 0, SMALL, frames, lists, bank, tmp_path)
     assert all(np.isfinite(value) for value in result["numbers"].values())
-    assert {f"{edit}: gain" for edit in EDITED} < set(result["numbers"])
+    assert {f"{edit}_gain" for edit in EDITED} < set(result["numbers"])
     config = FlowRenderer.from_pretrained(tmp_path / "phase_2" / "weights").config
     assert config == LEGS[name].described("micro")
 
@@ -93,7 +94,7 @@ def test_legs_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
     assert len(said) == 1
     assert run_legs(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append) == first
     assert len(said) == 1
-    with pytest.raises(ValueError, match="out: expected legs of"):
+    with pytest.raises(ValueError, match="out: expected results of"):
         run_legs(["extended"], [0], Budget("micro", 2, 1, 1, 1, 1), frames, lists, bank, tmp_path)
     for names, seeds, message in ((["nothing"], [0], "legs: expected some of"), (["strict"], [], "seeds: expected")):
         with pytest.raises(ValueError, match=message):
@@ -101,7 +102,7 @@ def test_legs_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
 
 
 def result(leg: str, seed: int, number: float) -> dict:
-    numbers = {"self: PSNR over copy, dB": number, "self: flow error, % of zero flow": 10 - number}
+    numbers = {"self_psnr": number, "self_flow_error": 10 - number}
     return {"leg": leg, "seed": seed, "seconds": 1, "numbers": numbers, "settings": {"preset": "micro"}}
 
 
@@ -126,8 +127,8 @@ def test_the_command_names_bad_input(frames, tmp_path, capsys):
 
 
 def test_a_leg_has_a_file_of_its_own(tmp_path):
-    files = {file_of(tmp_path, name, seed) for name in LEGS for seed in range(3)}
+    files = {result_path(tmp_path, name, seed) for name in LEGS for seed in range(3)}
     assert len(files) == 3 * len(LEGS)
-    path = file_of(tmp_path, "observed windows, k = 0", 2)
+    path = result_path(tmp_path, "observed windows, k = 0", 2)
     assert path.name == "observed_windows_k_0_2.json"
     path.write_text(json.dumps({}))

@@ -11,7 +11,8 @@ from flow3d.evaluation.measure.edits import answers, question_of
 from flow3d.evaluation.measure.method import Reenacted
 from flow3d.evaluation.measure.pair_rows import reenact
 from flow3d.evaluation.pairs.protocols import pair_lists, self_seeds
-from flow3d.experiments.ablations.run import EDITED, file_of
+from flow3d.evaluation.scores.catalogue import EDITED
+from flow3d.experiments.ablations.results import result_path
 from flow3d.experiments.rivals import RIVALS, rival
 from flow3d.experiments.rivals.base import Motion, Rival, Widths
 from flow3d.experiments.rivals.methods import Drivers, rival_method
@@ -68,16 +69,16 @@ def test_legs_are_kept_and_not_run_again(frames, lists, tmp_path):
     assert runner.run(["FOMM", "Bi-Layer"], [0], said.append) == first
     assert len(said) == 2
     assert all(np.isfinite(list(leg["numbers"].values())).all() for leg in first)
-    assert {f"{edit}: gain" for edit in EDITED} < set(first[0]["numbers"])
-    assert "cross: flow error, % of zero flow" in first[0]["numbers"]
-    assert "cross: flow error, % of zero flow" not in first[1]["numbers"]  # it has no flow
+    assert {f"{edit}_gain" for edit in EDITED} < set(first[0]["numbers"])
+    assert "cross_flow_error" in first[0]["numbers"]
+    assert "cross_flow_error" not in first[1]["numbers"]  # it has no flow
     pair = lists["self"][FIRST]
     method, again = runner.method("FOMM", 0), runner.method("FOMM", 0)
     assert method is not None
     assert again is not None
     assert torch.equal(reenact(method, pair).output, reenact(again, pair).output)
     assert runner.method("X2Face", 0) is None
-    with pytest.raises(ValueError, match="out: expected legs of"):
+    with pytest.raises(ValueError, match="out: expected results of"):
         Runner(BUDGET, frames, lists, tmp_path, residual=False).run(["FOMM"], [0], said.append)
 
 
@@ -85,14 +86,20 @@ def test_our_own_leg_is_trained_here_or_taken_over(frames, lists, tmp_path):
     runner = Runner(BUDGET, frames, lists, tmp_path / "here")
     (own,) = runner.run([OURS], [0], lambda _: None)
     assert runner.method(OURS, 0) is not None
-    there = file_of(tmp_path, "extended", 0)
-    leg = {"leg": "extended", "seed": 0, "seconds": 7, "numbers": {"a": 1.0}, "settings": runner.settings}
+    there = result_path(tmp_path, "extended", 0)
+    leg = {
+        "leg": "extended",
+        "seed": 0,
+        "seconds": 7,
+        "numbers": {"self: PSNR over copy, dB": 1.0},
+        "settings": runner.settings,
+    }
     there.write_text(json.dumps(leg))
     (taken,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([OURS], [0], lambda _: None)
-    assert taken == own | {"seconds": 7, "numbers": {"a": 1.0}}
-    file_of(tmp_path, OWN[TOLD], 0).write_text(json.dumps(leg | {"numbers": {"a": 2.0}}))
+    assert taken == own | {"seconds": 7, "numbers": {"self_psnr": 1.0}}
+    result_path(tmp_path, OWN[TOLD], 0).write_text(json.dumps(leg | {"numbers": {"self: PSNR over copy, dB": 2.0}}))
     (told,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([TOLD], [0], lambda _: None)
-    assert told["numbers"] == {"a": 2.0}
+    assert told["numbers"] == {"self_psnr": 2.0}
     assert told["parameters"] > own["parameters"]
     there.write_text(json.dumps(leg | {"settings": {"preset": "tiny"}}))
     with pytest.raises(ValueError, match="ours: expected a leg of"):
@@ -102,19 +109,19 @@ def test_our_own_leg_is_trained_here_or_taken_over(frames, lists, tmp_path):
 def test_baselines_have_the_numbers_they_must_have(lists):
     known = measure_baselines(lists, BUDGET)
     copy, blurred, affine, exact = known.values()
-    assert copy["self: PSNR over copy, dB"] == 0
-    assert copy["wide: flow error, % of zero flow"] == 100
-    assert copy["jaw: gain"] == 0
-    assert blurred["self: PSNR over copy, dB"] > 0
-    assert exact["self: flow error, % of zero flow"] == 0
-    assert exact["self: PSNR over copy, dB"] > affine["self: PSNR over copy, dB"]
-    assert exact["cross: background leak, /255"] == 0
-    assert exact["blink: gain"] != 0
-    assert "jaw: gain" not in affine
+    assert copy["self_psnr"] == 0
+    assert copy["wide_flow_error"] == 100
+    assert copy["jaw_gain"] == 0
+    assert blurred["self_psnr"] > 0
+    assert exact["self_flow_error"] == 0
+    assert exact["self_psnr"] > affine["self_psnr"]
+    assert exact["cross_leak"] == 0
+    assert exact["blink_gain"] != 0
+    assert "jaw_gain" not in affine
 
 
 def result(method: str, seed: int, number: float) -> dict:
-    numbers = {"cross: PSNR over copy, dB": number, "cross: flow error, % of zero flow": 10 - number}
+    numbers = {"cross_psnr": number, "cross_flow_error": 10 - number}
     settings = {"preset": "micro", "residual": True}
     return {"method": method, "seed": seed, "seconds": 1, "parameters": 5, "numbers": numbers, "settings": settings}
 
@@ -129,7 +136,7 @@ def test_the_report_says_who_leads():
     assert verdicts(behind)[0] == (
         "- cross PSNR, dB: ours does not lead: DaGAN does, 4.50 against 5.00 (within spread)."
     )  # fmt: skip
-    table = rivals_report(behind, {"copy": {"cross: PSNR over copy, dB": 0.0}}, "command")
+    table = rivals_report(behind, {"copy": {"cross_psnr": 0.0}}, "command")
     assert "| copy |  |  | 0 |  | none | 0.00 |" in table
     assert "5.00 ± 0.71" in table
     assert "HyperReenact is absent" in table
@@ -159,4 +166,4 @@ def test_the_command_writes_table_and_sheet(frames, tmp_path, capsys):
 
 
 def test_every_rival_has_a_file_of_its_own(tmp_path):
-    assert len({file_of(tmp_path, name, seed) for name in (*RIVALS, OURS) for seed in range(3)}) == 3 * 7
+    assert len({result_path(tmp_path, name, seed) for name in (*RIVALS, OURS) for seed in range(3)}) == 3 * 7
