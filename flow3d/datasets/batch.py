@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from .pairs import seen_person
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,11 @@ class Batch:
     flow: Float[Tensor, "B 3 S S"]
     visible: Float[Tensor, "B 1 S S"]
     labels: Int[Tensor, "B 1 S S"]
+
+    @property
+    def seen(self) -> Bool[Tensor, "B S S"]:
+        """The targets' persons as far as the sources show them too, see :func:`seen_person`."""
+        return seen_person(self.visible, self.target_alpha)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""

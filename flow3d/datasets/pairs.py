@@ -47,6 +47,11 @@ class Pair:
     labels: Int[Tensor, "1 H W"]
     yaw_difference: float
 
+    @property
+    def seen(self) -> Bool[Tensor, "H W"]:
+        """The target's person as far as the source shows it too, see :func:`seen_person`."""
+        return seen_person(self.visible, self.target_alpha)
+
 
 def seen_person(visible: Float[Tensor, "*B 1 H W"], target_alpha: Float[Tensor, "*B 1 H W"]) -> Bool[Tensor, "*B H W"]:
     """Pixels of the target's person that the source shows too: only there can a flow be right or wrong."""

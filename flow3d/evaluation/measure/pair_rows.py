@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ...datasets import Pair
-from ...datasets.pairs import seen_person
 from ...morphable import PARTS
 from ..scores.metrics import affine_flow, bent_error, blur, end_point_error, gradient, psnr, warp_image
 from .method import Method, Reenacted, on_background
@@ -32,7 +31,7 @@ def regions(pair: Pair) -> dict[str, Region]:
         "union": (source > 0) | (target > 0),
         "face": labelled(pair.labels, FACE),
         "features": labelled(pair.labels, ("eyes", "mouth")),
-        "seen": seen_person(pair.visible, pair.target_alpha),
+        "seen": pair.seen,
         "behind": (source <= 0) & (target <= 0),
     }
 

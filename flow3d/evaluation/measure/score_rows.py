@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -54,10 +53,9 @@ def score_rows(frames: Scored, backbones: Backbones) -> tuple[list[Row], dict[st
     half = count // 2  # how far on the list the other driver and the other person are
     pictures = {"output": frames.output, **frames.others}
     columns: dict[str, list[float]] = {}
-    everywhere = torch.ones(frames.output.shape[-2:], dtype=torch.bool)
     for name, made in pictures.items():
         pairs = list(zip(made, frames.truth, strict=True))
-        columns[f"frame {name}"] = [psnr(a, b, everywhere) for a, b in pairs]
+        columns[f"frame {name}"] = [psnr(a, b) for a, b in pairs]
         columns[f"ssim {name}"] = [ssim(a, b) for a, b in pairs]
     asked = {"output": frames.output, "copy": frames.others["copy"], "truth": frames.truth}
     seen = {name: look(backbones.scorer, made) for name, made in asked.items()}

@@ -17,7 +17,6 @@ import torch
 
 from ...checks import check_integer
 from ...datasets import Pair, make_pair
-from ...datasets.pairs import seen_person
 from ...files import write_whole
 from ...morphable import PARTS, Camera, Coefficients, Person, exact_flow, rasterise, talking_head
 from ...preprocessing.images import to_uint8
@@ -28,7 +27,7 @@ from .protocols import FIRST_SEED
 
 def flow_row(pair: Pair) -> dict[str, float]:
     """Measure one pair on its visible foreground: dB of each warp, the visible share and the yaw's degrees."""
-    seen = seen_person(pair.visible, pair.target_alpha)
+    seen = pair.seen
     warped = {
         "exact": pair.flow,
         "affine": affine_flow(pair.flow, seen),

@@ -34,10 +34,14 @@ def affine_flow(flow: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> Flo
     return torch.cat([fitted, torch.zeros_like(flow[:1])])
 
 
-def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> float:
-    """Peak signal-to-noise ratio in dB over the pixels ``where``; images in [-1, 1], so the peak is 2."""
-    error = ((a - b)[:, where] ** 2).mean().clamp_min(1e-10)
-    return float(10 * torch.log10(4.0 / error))
+def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"] | None = None) -> float:
+    """Peak signal-to-noise ratio in dB over the pixels ``where``, or over the whole frame.
+
+    PSNR = 10 log10(2² / MSE): images in [-1, 1] have a peak of 2. The mean square error counts as 1e-10 at least, so
+    that equal images have 106 dB.
+    """
+    error = (a - b).flatten(1) if where is None else (a - b)[:, where]
+    return float(10 * torch.log10(4.0 / (error**2).mean().clamp_min(1e-10)))
 
 
 def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
@@ -99,14 +103,29 @@ def gradient(image: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> float
 
 
 def end_point_error(
-    flow: Float[Tensor, "3 H W"], truth: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]
+    flow: Float[Tensor, "_ H W"], truth: Float[Tensor, "_ H W"], where: Bool[Tensor, "H W"]
 ) -> tuple[float, float]:
-    """Sums over ``where`` of the distance to the true flow (dx, dy) and of the true flow's length, in pixels.
+    """Sums over ``where`` of the distance to the true flow and of the true flow's length, in pixels.
 
-    The second is the zero flow's error. Sums rather than means, so that the pixels of many pairs can be pooled.
+    The second is the zero flow's error. Sums rather than means, so that the pixels of many pairs can be pooled. Flows
+    are (dx, dy) or (dx, dy, dz); dz is left out.
     """
-    lengths = [v[:2, where].norm(dim=0).double().sum() for v in (flow - truth, truth)]
+    lengths = [v[:, where].norm(dim=0).double().sum() for v in (flow[:2] - truth[:2], truth[:2])]
     return float(lengths[0]), float(lengths[1])
+
+
+def mean_end_point_error(
+    flows: Float[Tensor, "B _ H W"], truths: Float[Tensor, "B _ H W"], where: Bool[Tensor, "B H W"]
+) -> float:
+    """Mean distance to the true flow in pixels, over the pixels ``where`` of all B pairs together.
+
+    Raises:
+        ValueError: ``where`` holds no pixel.
+    """
+    if not bool(where.any()):
+        raise ValueError("where: expected at least one pixel, got none")
+    sums = [end_point_error(*pair)[0] for pair in zip(flows, truths, where, strict=True)]
+    return sum(sums) / int(where.sum())
 
 
 def bent_error(

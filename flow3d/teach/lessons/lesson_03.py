@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional
 
 from flow3d.datasets import Pair
+from flow3d.evaluation.scores.metrics import end_point_error
 from flow3d.morphable import Frame, exact_flow
 from flow3d.renderer import FlowRenderer
 from flow3d.synthesis import cut_out
@@ -52,15 +53,10 @@ def warp_pair(
     return renderer.warping(source, target, start)
 
 
-def seen(pair: Pair) -> Bool[Tensor, "S S"]:
-    """Pixels of the target's person that the source shows too: only there can a flow be right or wrong."""
-    return (pair.visible[0] > 0.5) & (pair.target_alpha[0] > 0.5)
-
-
-def end_point_error(flow: Float[Tensor, "C S S"], pair: Pair) -> Float[Tensor, "S S"]:
-    """Distance of (dx, dy) to the exact flow, in pixels; NaN where it is not measured (see :func:`seen`)."""
+def error_map(flow: Float[Tensor, "C S S"], pair: Pair) -> Float[Tensor, "S S"]:
+    """Distance of (dx, dy) to the exact flow, in pixels; NaN where it is not measured (see :attr:`Pair.seen`)."""
     distance = (flow[:2] - pair.flow[:2]).norm(dim=0)
-    return distance.masked_fill(~seen(pair), float("nan"))
+    return distance.masked_fill(~pair.seen, float("nan"))
 
 
 def share_left(flows: Sequence[Float[Tensor, "C S S"]], pairs: Sequence[Pair]) -> float:
@@ -71,8 +67,8 @@ def share_left(flows: Sequence[Float[Tensor, "C S S"]], pairs: Sequence[Pair]) -
     """
     if not pairs or len(flows) != len(pairs):
         raise ValueError(f"flows: expected one for each of one or more pairs, got {len(flows)} for {len(pairs)}")
-    left = sum(float(end_point_error(f, p).nansum()) for f, p in zip(flows, pairs, strict=True))
-    return left / sum(float(end_point_error(torch.zeros_like(p.flow), p).nansum()) for p in pairs)
+    errors = [end_point_error(flow, pair.flow, pair.seen) for flow, pair in zip(flows, pairs, strict=True)]
+    return sum(error for error, _ in errors) / sum(zero for _, zero in errors)
 
 
 def on_volume(flow: Float[Tensor, "3 S S"], depth: int, side: int) -> Float[Tensor, "1 3 D H W"]:
@@ -137,7 +133,7 @@ def comparison(renderer: FlowRenderer, pairs: Mapping[str, Pair], size: float = 
         for line, (name, pair) in zip(axes, pairs.items(), strict=True):
             warped = warp_pair(renderer, pair)
             flow = warped.pixel_flow[0]
-            error, limit = end_point_error(flow, pair), float(pair.flow[:2].norm(dim=0)[seen(pair)].quantile(0.99))
+            error, limit = error_map(flow, pair), float(pair.flow[:2].norm(dim=0)[pair.seen].quantile(0.99))
             colours = [flow_to_rgb(f * (pair.target_alpha > 0.5), limit) for f in (pair.flow, flow)]
             cut = foreground(pair.source, pair.source_alpha)[0]
             pictures = [cut, pair.driving, *colours, error, warped.image[0]]

@@ -15,13 +15,16 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from flow3d import assets
 from flow3d.datasets.batch import Batch
 from flow3d.datasets.cache import FrameCache, build_cache
 from flow3d.evaluation.scores.consistency import cycle_distance
+from flow3d.evaluation.scores.metrics import mean_end_point_error, psnr
 from flow3d.files import write_whole
 from flow3d.renderer import FlowRenderer
 from flow3d.synthesis import cut_out
@@ -69,11 +72,9 @@ def measure(renderer: FlowRenderer, pairs: Batch) -> dict[str, float]:
     warped = stage(source, z, start)
     back = stage(stage.encode(warped.image), start, z)
     there, here = warped.pixel_flow, back.pixel_flow
-    seen = (pairs.visible[:, 0] > 0.5) & (pairs.target_alpha[:, 0] > 0.5)
-    error = (warped.image - pairs.target_foreground).square().mean((1, 2, 3))
     return {
-        "flow_error": float((there - pairs.flow[:, :2]).norm(dim=1)[seen].mean()),
-        "warped_psnr": float((10 * torch.log10(4 / error)).mean()),
+        "flow_error": mean_end_point_error(there, pairs.flow, pairs.seen),
+        "warped_psnr": mean_psnr(warped.image, pairs.target_foreground),
         "cycle": float(loss_cw(back.image, source.foreground)),
         "autoencoder": float(loss_cw(stage.decoder(source.volume), source.foreground)),
         "way_back": cycle_distance(there, here, pairs.source_alpha > 0.5),
@@ -82,10 +83,14 @@ def measure(renderer: FlowRenderer, pairs: Batch) -> dict[str, float]:
 
 def baseline(pairs: Batch) -> dict[str, float]:
     """The same of standing still: zero flow, and the source's foreground in the target's place."""
-    seen = (pairs.visible[:, 0] > 0.5) & (pairs.target_alpha[:, 0] > 0.5)
-    error = (pairs.source_foreground - pairs.target_foreground).square().mean((1, 2, 3))
-    still = {"flow_error": float(pairs.flow[:, :2].norm(dim=1)[seen].mean()), "cycle": 0.0, "way_back": 0.0}
-    return still | {"warped_psnr": float((10 * torch.log10(4 / error)).mean())}
+    error = mean_end_point_error(torch.zeros_like(pairs.flow), pairs.flow, pairs.seen)
+    level = mean_psnr(pairs.source_foreground, pairs.target_foreground)
+    return {"flow_error": error, "cycle": 0.0, "way_back": 0.0, "warped_psnr": level}
+
+
+def mean_psnr(pictures: Float[Tensor, "B 3 S S"], truths: Float[Tensor, "B 3 S S"]) -> float:
+    """The mean over pairs of the PSNR of whole pictures, dB."""
+    return sum(psnr(picture, truth) for picture, truth in zip(pictures, truths, strict=True)) / len(pictures)
 
 
 def train(config: TrainingConfig, data: FrameCache, pairs: Batch, out: Path, every: int = EVERY) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ...datasets.pairs import CLIP_FRAMES
+from ...evaluation.measure.pair_rows import FEWEST
+from ...evaluation.scores.metrics import psnr
 from ...morphable import Person, exact_flow, talking_head
 from ...preprocessing.images import from_uint8, to_uint8
 from ...synthesis import cut_out, hole_of, project
@@ -26,7 +28,6 @@ Where = Bool[Tensor, "B S S"]
 FLAGS = {"telea": cv2.INPAINT_TELEA, "ns": cv2.INPAINT_NS}
 RADIUS = 3  # pixels: how far OpenCV looks around a pixel that it fills
 TOUCHED = 0.25 / 255  # mattes below a quarter of a grey step together change a picture by less than one
-ENOUGH = 8  # pixels that a PSNR needs
 MAGENTA = torch.tensor([0.8, -0.6, 0.6])[:, None, None]
 
 
@@ -148,16 +149,15 @@ def over_mean(data: Scenes) -> Images:
     return data.composite + data.hole * (colour - FILL)
 
 
-def region_psnr(made: Images, truth: Images, where: Where) -> Float[Tensor, " B"]:
+def region_psnr(pictures: Images, truths: Images, where: Where) -> Float[Tensor, " B"]:
     """Peak signal-to-noise ratio of each pair in dB over ``where``; NaN where that holds fewer than 8 pixels."""
-    count = where.sum((1, 2))
-    error = ((made - truth).square().mean(1) * where).sum((1, 2)) / count.clamp_min(1)
-    return torch.where(count < ENOUGH, torch.nan, 10 * torch.log10(4 / error.clamp_min(1e-10)))
+    triples = zip(pictures, truths, where, strict=True)
+    return torch.tensor([psnr(*one) if int(one[2].sum()) >= FEWEST else float("nan") for one in triples])
 
 
-def grey_steps(made: Images, truth: Images, where: Where) -> Float[Tensor, " B"]:
+def grey_steps(pictures: Images, truths: Images, where: Where) -> Float[Tensor, " B"]:
     """The largest difference of each pair over ``where``, in grey steps of 1/255."""
-    return ((made - truth).abs().amax(1) * where).amax((1, 2)) * 127.5
+    return ((pictures - truths).abs().amax(1) * where).amax((1, 2)) * 127.5
 
 
 def mark(image: Image, where: Matte) -> Image:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from flow3d.datasets.batch import Batch
 from flow3d.datasets.cache import FrameCache
+from flow3d.evaluation.scores.metrics import mean_end_point_error
 from flow3d.files import write_whole
 from flow3d.renderer import FlowRenderer
 from flow3d.synthesis import cut_out
@@ -53,7 +54,7 @@ def quiet() -> Generator[None]:
 
 
 @torch.no_grad()
-def moved(renderer: FlowRenderer, batch: Batch) -> Float[Tensor, "B 2 S S"]:
+def estimated_flow(renderer: FlowRenderer, batch: Batch) -> Float[Tensor, "B 2 S S"]:
     """The flow in pixels that the renderer estimates for each pair of a batch."""
     stage, foreground = renderer.warping, cut_out(batch.source, batch.source_alpha)
     target, start = renderer.mapping(batch.target_window), renderer.mapping(batch.source_window)
@@ -62,9 +63,8 @@ def moved(renderer: FlowRenderer, batch: Batch) -> Float[Tensor, "B 2 S S"]:
 
 def flow_error(renderer: FlowRenderer | None, batch: Batch) -> float:
     """Mean end-point error in pixels over what of the person is visible in both frames; None is the zero flow."""
-    seen = ((batch.visible > 0.5) & (batch.target_alpha > 0.5))[:, 0]
-    flow = torch.zeros_like(batch.flow[:, :2]) if renderer is None else moved(renderer, batch)
-    return float((flow - batch.flow[:, :2]).norm(dim=1)[seen].mean())
+    flow = torch.zeros_like(batch.flow) if renderer is None else estimated_flow(renderer, batch)
+    return mean_end_point_error(flow, batch.flow, batch.seen)
 
 
 class WatchedTrainer(Trainer):

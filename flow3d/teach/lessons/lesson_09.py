@@ -99,8 +99,7 @@ def opinion(pair: Pair, picture: Picture, flow: Float[Tensor, "C S S"] | None) -
     sharp = gradient(picture, areas["face"]) / max(gradient(pair.target, areas["face"]), 1e-6)
     share = unknown
     if flow is not None:
-        full = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
-        error, zero = end_point_error(full, pair.flow, areas["seen"])
+        error, zero = end_point_error(flow, pair.flow, areas["seen"])
         share = 100 * error / max(zero, 1e-6)
     features = psnr(picture, pair.target, areas["features"]) if enough else unknown
     return psnr(picture, pair.target, areas["union"]), features, sharp, share

@@ -13,6 +13,7 @@ from flow3d.evaluation.scores.metrics import (
     blur,
     end_point_error,
     gradient,
+    mean_end_point_error,
     psnr,
     response,
     ssim,
@@ -56,7 +57,7 @@ def test_an_affine_map_of_two_pixels_is_refused():
 def test_psnr_of_a_known_error():
     a = torch.zeros(3, 6, 8)
     b = a + 0.2
-    assert psnr(a, b, EVERYWHERE) == pytest.approx(20.0, abs=1e-4)  # (2 / 0.2)^2 is 20 dB
+    assert psnr(a, b) == psnr(a, b, EVERYWHERE) == pytest.approx(20.0, abs=1e-4)  # (2 / 0.2)^2 is 20 dB
     half = EVERYWHERE.clone()
     half[:, 4:] = False
     b[:, :, 4:] = 1.0  # outside `where`: it does not count
@@ -73,8 +74,7 @@ def test_psnr_agrees_with_scikit_image():
     torch.manual_seed(0)
     a, b = torch.rand(2, 3, 16, 16) * 2 - 1
     expected = peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=2)
-    everywhere = torch.ones(16, 16, dtype=torch.bool)
-    assert psnr(a, b, everywhere) == pytest.approx(expected, abs=EVALUATION["scikit-image"][0])
+    assert psnr(a, b) == pytest.approx(expected, abs=EVALUATION["scikit-image"][0])
 
 
 def test_ssim_of_one_window_by_hand():
@@ -100,10 +100,9 @@ def test_ssim_of_one_window_by_hand():
 
 def test_a_mismatched_answer_scores_lower():
     pairs = [make_pair(seed, size=32) for seed in (44, 45)]
-    everywhere = torch.ones(32, 32, dtype=torch.bool)
     right, wrong = pairs[0].target, pairs[1].target
     soft = blur(right, 0.7)
-    assert psnr(soft, right, everywhere) > psnr(soft, wrong, everywhere) + 3
+    assert psnr(soft, right) > psnr(soft, wrong) + 3
     assert ssim(soft, right) > ssim(soft, wrong) + 0.3
 
 
@@ -144,6 +143,16 @@ def test_end_point_errors_are_summed_and_leave_depth_out():
     half[:, 4:] = False
     assert end_point_error(flow, truth, half) == pytest.approx((4 * 24, 5 * 24))
     assert end_point_error(truth, truth, half)[0] == 0
+    assert end_point_error(flow[:2], truth, half) == end_point_error(flow, truth, half)
+
+
+def test_a_mean_end_point_error_pools_the_pixels_of_all_pairs():
+    truths, flows, where = torch.zeros(2, 3, 6, 8), torch.zeros(2, 2, 6, 8), torch.zeros(2, 6, 8, dtype=torch.bool)
+    flows[0, 0], flows[1, 1] = 1, 5
+    where[0, :3], where[1, 0, 0] = True, True
+    assert mean_end_point_error(flows, truths, where) == pytest.approx((24 * 1 + 5) / 25)
+    with pytest.raises(ValueError, match="where: expected at least one pixel"):
+        mean_end_point_error(flows, truths, where & False)
 
 
 def test_what_is_bent_counts_and_what_is_affine_does_not():

@@ -60,7 +60,7 @@ def test_what_is_told_replaces_the_pair_s_own_windows(pair):
 
 def test_errors_of_hand_made_flows(pair):
     shifted = pair.flow + torch.tensor([3.0, 4.0, 100.0])[:, None, None]  # dz is not scored
-    where, error = lesson_03.seen(pair), lesson_03.end_point_error(shifted, pair)
+    where, error = pair.seen, lesson_03.error_map(shifted, pair)
     assert torch.equal(error.isnan(), ~where)
     assert 0.05 < where.float().mean() < 0.95
     torch.testing.assert_close(error[where], torch.full_like(error[where], 5.0))
@@ -106,7 +106,7 @@ def test_the_comparison_says_what_it_measures(pair):
     note = pictures[0].texts[0].get_text()
     assert note.startswith("here\n")
     assert note.endswith("100% of zero's")
-    error = lesson_03.end_point_error(torch.zeros_like(pair.flow), pair)
+    error = lesson_03.error_map(torch.zeros_like(pair.flow), pair)
     assert np.array_equal(drawn(pictures[4]), error.numpy(), equal_nan=True)
     # the strict renderer's flow is zero, which the flow's colours show as one grey
     assert len(np.unique(drawn(pictures[3]).reshape(-1, 3), axis=0)) == 1

@@ -73,7 +73,7 @@ def test_the_error_of_no_flow_is_the_flow_s_length(batch, monkeypatch):
     assert zero == pytest.approx(float(batch.flow[:, :2].norm(dim=1)[seen].mean()), rel=NEAR)
     strict = FlowRenderer(preset("micro", "strict"))  # its flow head is zero at first
     assert flow_error(strict, batch) == zero
-    monkeypatch.setattr(lesson_07, "moved", lambda renderer, batch: batch.flow[:, :2])
+    monkeypatch.setattr(lesson_07, "estimated_flow", lambda renderer, batch: batch.flow[:, :2])
     assert flow_error(strict, batch) == 0
 
 
