@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..checks import Whole, check_integer
-from ..preprocessing.images import from_uint8, read_image, to_uint8
+from ..preprocessing.images import from_uint8, middle_square, read_image, to_uint8
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -43,44 +45,49 @@ def read_video(path: str | os.PathLike[str], size: Whole, most: Whole | None = N
         FileNotFoundError: neither a file nor a folder.
         ValueError: not to be decoded, images of different sizes, or fewer than two frames.
     """
-    size = check_integer(size, "size", 16)
-    most = None if most is None else check_integer(most, "most", 2)
-    source, shown = Path(path), os.fspath(path)
-    if source.is_dir():
-        files = sorted(file for file in source.iterdir() if file.suffix.lower() in IMAGES)[:most]
-        images = [to_uint8(read_image(file)) for file in files]
-        if len(sizes := {f"{image.shape[1]} x {image.shape[0]}" for image in images}) > 1:
-            raise ValueError(f"path: expected images of one size, got {', '.join(sorted(sizes))} in {shown!r}")
-        frames = [_square(image, size) for image in images]
-    elif source.is_file():
-        frames = _decode(source, size, most)
-    else:
-        raise FileNotFoundError(f"path: expected a video or a folder of images, found none at {shown!r}")
+    frames = list(read_frames(path, size, most))
     if len(frames) < 2:
-        raise ValueError(f"path: expected two frames or more, got {len(frames)} in {shown!r}")
+        raise ValueError(f"path: expected two frames or more, got {len(frames)} in {os.fspath(path)!r}")
     return torch.stack(frames)
 
 
-def _decode(file: Path, size: int, most: int | None) -> list[Tensor]:
+def read_frames(
+    path: str | os.PathLike[str], size: Whole, most: Whole | None = None
+) -> Iterator[Float[Tensor, "3 S S"]]:
+    """The frames of :func:`read_video`, one at a time, so that memory does not grow with the clip.
+
+    Args and errors as there; a clip of no or one frame is none here.
+    """
+    size = check_integer(size, "size", 16)
+    most = None if most is None else check_integer(most, "most", 2)
+    source, name = Path(path), os.fspath(path)
+    if not (source.is_dir() or source.is_file()):
+        raise FileNotFoundError(f"path: expected a video or a folder of images, found none at {name!r}")
+    pictures = _pictures(source) if source.is_dir() else _decode(source)
+    for rgb in itertools.islice(pictures, most):
+        yield from_uint8(middle_square(rgb, size))
+
+
+def _pictures(folder: Path) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+    sizes = set()
+    for file in sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES):
+        rgb = to_uint8(read_image(file))
+        sizes.add(f"{rgb.shape[1]} x {rgb.shape[0]}")
+        if len(sizes) > 1:
+            raise ValueError(f"path: expected images of one size, got {', '.join(sorted(sizes))} in {str(folder)!r}")
+        yield rgb
+
+
+def _decode(file: Path) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
     stream = cv2.VideoCapture(str(file))
-    frames: list[Tensor] = []
     try:
-        while most is None or len(frames) < most:
+        while True:
             more, bgr = stream.read()
             if not more:
                 break
-            frames.append(_square(np.ascontiguousarray(bgr[..., ::-1]), size))
+            yield np.ascontiguousarray(bgr[..., ::-1])
     finally:
         stream.release()
-    return frames
-
-
-def _square(rgb: UInt8[np.ndarray, "H W 3"], size: int) -> Float[Tensor, "3 S S"]:
-    height, width = rgb.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    way = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    return from_uint8(cv2.resize(rgb[top : top + side, left : left + side], (size, size), interpolation=way))
 
 
 def read_videos(

@@ -62,6 +62,15 @@ def to_uint8(image: Float[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W 3"]:
     return np.ascontiguousarray(to_bytes(image.detach().cpu().float()).permute(1, 2, 0).numpy())
 
 
+def middle_square(rgb: UInt8[np.ndarray, "H W 3"], size: int) -> UInt8[np.ndarray, "S S 3"]:
+    """The largest centred square of a picture at another size: averaged where it shrinks, cubic where it grows."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    interpolation = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    return cv2.resize(rgb[top : top + side, left : left + side], (size, size), interpolation=interpolation)
+
+
 def check_image(image: Tensor, argument: str) -> None:
     """Raise TypeError or ValueError, naming ``argument``, unless it is a finite float image (3,H,W)."""
     if not isinstance(image, torch.Tensor) or not image.is_floating_point():

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 from IPython.display import Image
-from PIL import Image as PillowImage
 from torch import Tensor
 
+from flow3d.preprocessing.film_formats import encode_png
 from flow3d.teach.figures import to_rgb8
 
 
@@ -22,15 +22,6 @@ def film(frames: Iterable[np.ndarray | Tensor], *, fps: float = 25.0, width: int
     Raises:
         ValueError: no frames, frames of different sizes, or ``fps`` not positive.
     """
-    pictures = [to_rgb8(frame) for frame in frames]
-    if not pictures:
-        raise ValueError("frames: expected at least one, got none")
-    sizes = {picture.shape for picture in pictures}
-    if len(sizes) > 1:
-        raise ValueError(f"frames: expected one size, got {sorted(sizes)}")
-    if not fps > 0:
-        raise ValueError(f"fps: expected a positive number, got {fps}")
-    first, *rest = (PillowImage.fromarray(np.ascontiguousarray(picture)) for picture in pictures)
     buffer = io.BytesIO()
-    first.save(buffer, "PNG", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+    encode_png(buffer, map(to_rgb8, frames), fps)
     return Image(buffer.getvalue(), format="png", width=width)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from flow3d.preprocessing import from_uint8, is_generated, read_image, to_uint8, write_image
-from flow3d.preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
+from flow3d.preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, middle_square, to_bytes
 
 
 def picture(height: int = 7, width: int = 5) -> np.ndarray:
@@ -100,3 +100,11 @@ def test_eight_bits_are_rounded_and_cut():
     assert torch.equal(to_bytes(from_bytes(every)), every)
     assert torch.equal(mask_to_bytes(mask_from_bytes(every)), every)
     assert torch.equal(from_bytes(every.float()), from_bytes(every)), "a blend of pixels is a float"
+
+
+def test_the_middle_square_is_averaged_where_it_shrinks_and_kept_where_it_fits():
+    wide = np.zeros((4, 8, 3), np.uint8)
+    wide[:, 2:6] = [[[0], [100], [0], [100]]] * 4
+    assert np.array_equal(middle_square(wide, 4), wide[:, 2:6])
+    assert (middle_square(wide, 2) == 50).all()
+    assert middle_square(wide.transpose(1, 0, 2), 16).shape == (16, 16, 3)
