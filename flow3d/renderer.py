@@ -18,6 +18,7 @@ from .morphable.transfer import correct_crop, relative_windows
 from .perception.regressor import shipped_regressor
 from .preprocessing.images import check_image
 from .preprocessing.matting import grabcut, seeded_grabcut
+from .sizes import WINDOW_SHAPE
 from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
 from .warping import Encoded, MappingNetwork, Warped, WarpingStage, flow_to_image, warp_pixels
 from .weights import find_folder, load_network, save_folder
@@ -187,7 +188,7 @@ class FlowRenderer(nn.Module):
         if source_window is None and self.config.source_coefficients:
             source_window = window_of(source)
         if source_window is not None:
-            if tuple(source_window.shape) != (73, 27) or not bool(torch.isfinite(source_window).all()):
+            if tuple(source_window.shape) != WINDOW_SHAPE or not bool(torch.isfinite(source_window).all()):
                 raise ValueError(f"source_window: expected 73 x 27 finite numbers, got {tuple(source_window.shape)}")
             motion = self.mapping(source_window[None])
         if alpha is None:
@@ -260,7 +261,7 @@ class FlowRenderer(nn.Module):
         windows = (
             driving_windows.windows(causal=causal) if isinstance(driving_windows, Coefficients) else driving_windows
         )
-        if windows.ndim != 3 or tuple(windows.shape[1:]) != (73, 27) or len(windows) == 0:
+        if windows.ndim != 3 or tuple(windows.shape[1:]) != WINDOW_SHAPE or len(windows) == 0:
             raise ValueError(f"driving_windows: expected shape (N, 73, 27) with N > 0, got {tuple(windows.shape)}")
         if not bool(torch.isfinite(windows).all()):
             raise ValueError("driving_windows: expected finite numbers, got NaN or infinity")

@@ -23,12 +23,12 @@ from ..morphable import Camera, Coefficients, Person, ProceduralHead, making_fac
 from ..morphable.coefficients import index
 from ..morphable.flow import Geometry, flow_between
 from ..preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
+from ..sizes import COEFFICIENT_COUNT, RADIUS
 from .batch import Batch
 from .pairs import BLOCK, driver_of
 
 VERSION = 2
 DESCRIPTION, UNFINISHED, DONE = "cache.json", "unfinished.json", "done.npy"
-RADIUS = 13  # frames of a window on either side
 # what a hard pair differs in; blinks are rarest and smallest, so they are drawn twice as often
 HARD = tuple(index(n) for n in ("blink_right", "blink_left", "jaw_open", "smile", "brow_up", "gaze_x", "pucker"))
 YAW = index("yaw")
@@ -47,7 +47,7 @@ def _layout(identities: int, frames: int, every: int, size: int, vertices: int) 
         "material": ("int8", pixels),  # -1 on the background
         "vertices": ("float32", (identities, frames, vertices, 3)),  # x and y in pixels, distance from the camera
         "background": ("uint8", (identities, 3, size, size)),
-        "coefficients": ("float32", (identities, frames * every, 73)),
+        "coefficients": ("float32", (identities, frames * every, COEFFICIENT_COUNT)),
     }
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from ..datasets import Pair
-from ..datasets.cache import RADIUS
 from ..datasets.pairs import identity_of
 from ..files import write_whole
 from ..renderer import FlowRenderer
+from ..sizes import RADIUS
 from ..threads import one_thread
 from .measure.edits import EXACT, OUTPUT, measure_edits
 from .measure.method import Method, renderer_method

@@ -29,6 +29,7 @@ from ..config import Recipe, preset
 from ..datasets.batch import Batch
 from ..provenance import card, head_commit
 from ..renderer import FlowRenderer
+from ..sizes import WINDOW_SHAPE
 from ..training.config import training
 from ..training.losses import loss_total
 from ..training.perceptual import perceptual
@@ -71,9 +72,9 @@ def rendering(renderer: FlowRenderer, count: int, graph: bool, device: str) -> C
     size = renderer.config.size
     generator = torch.Generator().manual_seed(0)
     source = torch.rand(3, size, size, generator=generator).to(device) * 2 - 1
-    window = torch.zeros(73, 27, device=device)
+    window = torch.zeros(WINDOW_SHAPE, device=device)
     ready = renderer.prepare(source, torch.ones_like(source[:1]), window)
-    windows = 0.1 * torch.randn(count, 73, 27, generator=generator).to(device)
+    windows = 0.1 * torch.randn(count, *WINDOW_SHAPE, generator=generator).to(device)
     if not graph:
         return lambda: renderer.stages(ready, windows)
     stream, captured = torch.cuda.Stream(), torch.cuda.CUDAGraph()
@@ -95,7 +96,7 @@ def random_batch(size: int, count: int, device: str) -> Batch:
 
     images = [2 * noise(3, size, size) - 1 for _ in range(4)]
     mattes = [(noise(1, size, size) > 0.5).float() for _ in range(3)]
-    windows = [0.1 * noise(73, 27) for _ in range(2)]
+    windows = [0.1 * noise(*WINDOW_SHAPE) for _ in range(2)]
     labels = torch.zeros(count, 1, size, size, dtype=torch.long, device=device)
     return Batch(*images, *mattes[:2], *windows, 4 * noise(3, size, size) - 2, mattes[2], labels)
 

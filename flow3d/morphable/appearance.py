@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..sizes import IDENTITY_COUNT
 from .head.hair import STYLES
 
 _SKIN = ("#f3cdb4", "#ecbd9d", "#e0a983", "#d29b78", "#bb825f", "#9f6b4b", "#85563b", "#6a432f", "#533526")
@@ -84,7 +85,7 @@ def _jitter(rng: np.random.Generator, colour: str, amount: float) -> str:
     return "#" + "".join(f"{int(np.clip(v, 0, 255)):02x}" for v in value)
 
 
-def random_alpha(rng: np.random.Generator, count: int = 80) -> Float[Tensor, " count"]:
+def random_alpha(rng: np.random.Generator, count: int = IDENTITY_COUNT) -> Float[Tensor, " count"]:
     """Identity coefficients (80,): normal, cut at 1.8, and drawn in when many are large at once.
 
     No single field and no sum of fields can then make a grotesque face.

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-CROP_FRAME = 256.0  # the crop's shift is in pixels of a frame of this size, whatever the image's
+from ..sizes import CROP_FRAME
 
 
 @dataclass(frozen=True)

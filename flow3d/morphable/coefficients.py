@@ -10,15 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..checks import check_integer
+from ..sizes import COEFFICIENT_COUNT, EXPRESSION_COUNT, RADIUS
 from .coefficient_files import PathLike, read_json, read_npz, write_json, write_npz
 from .head.expressions import EXPRESSIONS
 
-COUNT = 73
-EXPRESSION, ROTATION, TRANSLATION, CROP = slice(0, 64), slice(64, 67), slice(67, 70), slice(70, 73)
+EXPRESSION, POSE = slice(0, EXPRESSION_COUNT), slice(EXPRESSION_COUNT, COEFFICIENT_COUNT)
+ROTATION, TRANSLATION, CROP = (slice(first, first + 3) for first in range(POSE.start, POSE.stop, 3))
+CROP_SHIFT = slice(CROP.start + 1, CROP.stop)
 SLICES = {"expression": EXPRESSION, "rotation": ROTATION, "translation": TRANSLATION, "crop": CROP}
 NAMES = (
     *EXPRESSIONS,
-    *(f"expression_{k}" for k in range(len(EXPRESSIONS), 64)),
+    *(f"expression_{k}" for k in range(len(EXPRESSIONS), EXPRESSION_COUNT)),
     *("pitch", "yaw", "roll", "translation_x", "translation_y", "translation_z", "crop_scale", "crop_x", "crop_y"),
 )
 
@@ -42,9 +44,9 @@ def check(values: Tensor, argument: str, *, frames: bool = True) -> Tensor:
     """
     if not isinstance(values, torch.Tensor) or not values.is_floating_point():
         got = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
-        raise TypeError(f"{argument}: expected a tensor of {COUNT} floating-point coefficients, got {got}")
-    rank, text = (2, f"(N, {COUNT})") if frames else (1, f"({COUNT},)")
-    if values.ndim != rank or values.shape[-1] != COUNT:
+        raise TypeError(f"{argument}: expected a tensor of {COEFFICIENT_COUNT} floating-point coefficients, got {got}")
+    rank, text = (2, f"(N, {COEFFICIENT_COUNT})") if frames else (1, f"({COEFFICIENT_COUNT},)")
+    if values.ndim != rank or values.shape[-1] != COEFFICIENT_COUNT:
         raise ValueError(f"{argument}: expected shape {text}, got {tuple(values.shape)}")
     if values.numel() == 0:
         raise ValueError(f"{argument}: expected at least one frame, got none")
@@ -81,7 +83,7 @@ class Coefficients:
     @classmethod
     def neutral(cls, frames: int = 1) -> Coefficients:
         """The rest pose: all zero but the crop's scale, which is one."""
-        return cls(torch.zeros(check_integer(frames, "frames", 1), COUNT)).replace(crop_scale=1.0)
+        return cls(torch.zeros(check_integer(frames, "frames", 1), COEFFICIENT_COUNT)).replace(crop_scale=1.0)
 
     @property
     def expression(self) -> Float[Tensor, "N 64"]:
@@ -103,7 +105,7 @@ class Coefficients:
         """Crop c: scale, and shift right and down in pixels of a 256 px frame."""
         return self.values[:, CROP]
 
-    def replace(self, **named: float | Tensor) -> Coefficients:
+    def replace(self, /, **named: float | Tensor) -> Coefficients:
         """Return a copy in which each named coefficient is a number, or a tensor of N numbers.
 
         Raises:
@@ -123,7 +125,7 @@ class Coefficients:
             raise ValueError(f"number: expected a frame from 0 to {len(self) - 1}, got {number}")
         return self.values[number]
 
-    def windows(self, radius: int = 13, causal: bool = False) -> Float[Tensor, "N 73 T"]:
+    def windows(self, radius: int = RADIUS, causal: bool = False) -> Float[Tensor, "N 73 T"]:
         """Windows of all frames; see :func:`windows`."""
         return windows(self, radius, causal)
 
@@ -174,7 +176,7 @@ def one_frame(coefficients: Coefficients | Float[Tensor, " 73"]) -> Float[Tensor
 
 
 def windows(
-    coefficients: Coefficients | Float[Tensor, "N 73"], radius: int = 13, causal: bool = False
+    coefficients: Coefficients | Float[Tensor, "N 73"], radius: int = RADIUS, causal: bool = False
 ) -> Float[Tensor, "N 73 T"]:
     """Return for every frame the coefficients of the frames around it (paper, section 3.1).
 

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..checks import Whole, check_integer
+from ..sizes import EXPRESSION_COUNT
 from .coefficients import Coefficients
-from .head.expressions import COUNT, EXPRESSIONS
+from .head.expressions import EXPRESSIONS
 from .head.fields import smoothstep
 
 FPS = 25.0
@@ -102,8 +103,8 @@ def talking_head(frames: Whole, seed: Whole) -> Coefficients:
     named["smile_right" if rng.random() < 0.5 else "smile_left"] = side
     tensors = {name: torch.as_tensor(track, dtype=torch.float32) for name, track in named.items()}
     values = Coefficients.neutral(frames).replace(**tensors).values
-    nameless = np.stack([0.6 * w(0.3) for _ in range(COUNT - len(EXPRESSIONS))], -1)
-    values[:, len(EXPRESSIONS) : COUNT] = torch.as_tensor(nameless, dtype=torch.float32)
+    nameless = np.stack([0.6 * w(0.3) for _ in range(EXPRESSION_COUNT - len(EXPRESSIONS))], -1)
+    values[:, len(EXPRESSIONS) : EXPRESSION_COUNT] = torch.as_tensor(nameless, dtype=torch.float32)
     return Coefficients(values)
 
 

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from .camera import CROP_FRAME, Camera
+from ..sizes import CROP_FRAME
+from .camera import Camera
 from .frame import Frame
 from .model import PIVOT, rotation_matrix
 

@@ -15,13 +15,12 @@ from torch.nn import functional
 
 from ..datasets.cache import FrameCache
 from ..datasets.pairs import identity_of
-from ..morphable.coefficients import COUNT as COEFFICIENTS
-from ..morphable.coefficients import CROP, NAMES, index
-from ..morphable.head.expressions import COUNT, EXPRESSIONS
-from ..perception.regressor import IDENTITY, SIZE
+from ..morphable.coefficients import CROP_SHIFT, NAMES, index
+from ..morphable.head.expressions import EXPRESSIONS
+from ..perception.regressor import SIZE
 from ..preprocessing.images import from_bytes, from_uint8, mask_from_bytes, to_uint8
+from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT, CROP_FRAME, EXPRESSION_COUNT
 
-CROP_FRAME = 256  # pixels: the frame that crop coefficients are given in
 NEGATED = tuple(index(n) for n in ("gaze_x", "jaw_side", "mouth_side", "yaw", "roll", "translation_x", "crop_x"))
 SIDES = {"right": "left", "left": "right"}
 
@@ -31,7 +30,7 @@ def _opposite(name: str) -> str:
     return f"{head}_{SIDES[side]}" if side in SIDES else name
 
 
-MIRROR = (*(index(_opposite(name)) for name in NAMES), *range(COEFFICIENTS, COEFFICIENTS + IDENTITY))
+MIRROR = (*(index(_opposite(name)) for name in NAMES), *range(COEFFICIENT_COUNT, ANSWER_COUNT))
 
 
 class Pictures:
@@ -82,7 +81,8 @@ class Pictures:
         """
         swapped = targets[:, list(MIRROR)]
         swapped[:, list(NEGATED)] *= -1
-        swapped[:, len(EXPRESSIONS) : COUNT] = self.targets[..., len(EXPRESSIONS) : COUNT].mean((0, 1))
+        nameless = slice(len(EXPRESSIONS), EXPRESSION_COUNT)
+        swapped[:, nameless] = self.targets[..., nameless].mean((0, 1))
         return swapped
 
     def _stack(self, name: str, places: Iterable[Any]) -> Tensor:
@@ -98,7 +98,7 @@ def shifted(
         [p[:, 1 - y : 1 - y + SIZE, 1 - x : 1 - x + SIZE] for p, (x, y) in zip(padded, by, strict=True)]
     )
     targets = targets.clone()
-    targets[:, CROP.start + 1 : CROP.stop] += torch.from_numpy(by).float() * (CROP_FRAME / SIZE)
+    targets[:, CROP_SHIFT] += torch.from_numpy(by).float() * (CROP_FRAME / SIZE)
     return moved, targets
 
 

@@ -1,4 +1,4 @@
-"""What the paper does not have and a small budget needs; a strict model contains none of these modules."""
+"""Extensions of the warp: motions (B,Z) and flows -> flows in voxels and in pixels; a strict model has none of them."""
 
 import torch
 from jaxtyping import Float
@@ -7,16 +7,16 @@ from torch.nn import functional
 
 from flow3d_kernels import warp3d
 
-from ..config import POSE, RendererConfig
-from ..morphable.camera import CROP_FRAME
+from ..config import RendererConfig
 from ..morphable.volume import VolumeGrid, rigid_flow
 from .adain import AdaINConv2d, coordinates, start_at_zero
+from .mapping import pose_of
 
 FLOW_LIMIT = 0.6  # of half the frame's side: a residual farther than this is no correction
 
 
 class MotionCode(nn.Module):
-    """Tells the flow network where the source is, too: z(target) beside z(target) - z(source), mixed to one vector."""
+    """Tell the flow network the source's motion too: z(target) beside z(target) - z(source), mixed to one vector."""
 
     def __init__(self, motion: int) -> None:
         super().__init__()
@@ -28,9 +28,9 @@ class MotionCode(nn.Module):
 
 
 class PoseFlow(nn.Module):
-    """The flow of a head that moves as a whole, of which the poses at the ends of both motion vectors tell everything.
+    """The flow of a rigid head motion, computed from the poses at the ends of two motion vectors.
 
-    Nothing is learned here. What the shoulders do less, and what the face does more, is left to the flow network.
+    Nothing is learned here. The flow network learns the rest: shoulders move less, the face moves more.
     """
 
     depths: Tensor
@@ -42,8 +42,7 @@ class PoseFlow(nn.Module):
 
     def forward(self, source: Float[Tensor, "B Z"], target: Float[Tensor, "B Z"]) -> Float[Tensor, "B 3 D H W"]:
         """Return the backward flow in voxels; see :func:`flow3d.morphable.volume.rigid_flow`."""
-        here, there = (torch.cat([z[:, -POSE:-2], z[:, -2:] * CROP_FRAME], 1) for z in (source, target))
-        return rigid_flow(here, there, self.depths, self.side)
+        return rigid_flow(pose_of(source), pose_of(target), self.depths, self.side)
 
 
 class DepthCollapse(nn.Module):

@@ -1,21 +1,21 @@
-"""The mapping network: a window of coefficients becomes one motion vector (section 3.1, Fig. 8)."""
+"""Stage 1, the mapping: windows of raw coefficients (B,73,27) -> motion vectors z (B,Z); section 3.1, Fig. 8."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..config import POSE
-from ..morphable.camera import CROP_FRAME
+from ..morphable.coefficients import CROP_SHIFT, POSE
+from ..sizes import COEFFICIENT_COUNT, CROP_FRAME, POSE_COUNT, RADIUS
 from .adain import SLOPE
 
-COEFFICIENTS, WINDOW = 73, 27
+SHIFT = CROP_SHIFT.start - POSE.start  # where the crop's shift begins in a pose; it ends it
 
 
 class MappingNetwork(nn.Module):
     """1D convolutions over time with centre crops, then the mean over what is left: 27 - 21 - 15 - 9 - 3 - 1 frames.
 
     The coefficients come raw; ``mean`` and ``std`` standardise them and are stored with the weights. With ``pose`` (an
-    extension) the vector ends in the middle frame's pose: rotation, translation, and the crop, its shift in frames.
+    extension) the vector ends in the middle frame's pose; :func:`pose_of` reads it.
     """
 
     mean: Tensor
@@ -24,9 +24,9 @@ class MappingNetwork(nn.Module):
     def __init__(self, motion: int, pose: bool = False) -> None:
         super().__init__()
         self.pose = pose
-        self.register_buffer("mean", torch.zeros(COEFFICIENTS))
-        self.register_buffer("std", torch.ones(COEFFICIENTS))
-        self.first = nn.Conv1d(COEFFICIENTS, motion, 7)
+        self.register_buffer("mean", torch.zeros(COEFFICIENT_COUNT))
+        self.register_buffer("std", torch.ones(COEFFICIENT_COUNT))
+        self.first = nn.Conv1d(COEFFICIENT_COUNT, motion, 7)
         self.rest = nn.ModuleList(nn.Conv1d(motion, motion, 3, dilation=3) for _ in range(3))
 
     def forward(self, window: Float[Tensor, "B 73 27"]) -> Float[Tensor, "B Z"]:
@@ -37,8 +37,8 @@ class MappingNetwork(nn.Module):
         z = x.mean(-1)
         if not self.pose:
             return z
-        pose = window[:, -POSE:, WINDOW // 2]
-        return torch.cat([z, pose[:, :-2], pose[:, -2:] / CROP_FRAME], 1)
+        pose = window[:, POSE, RADIUS]
+        return torch.cat([z, pose[:, :SHIFT], pose[:, SHIFT:] / CROP_FRAME], 1)  # the shift in frames, of order one
 
     @torch.no_grad()
     def standardise(self, coefficients: Float[Tensor, "N 73"]) -> None:
@@ -48,3 +48,9 @@ class MappingNetwork(nn.Module):
         deviation = coefficients.std(0)
         self.mean.copy_(coefficients.mean(0))
         self.std.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+
+
+def pose_of(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B 9"]:
+    """The pose at the end of a motion vector, as coefficients are: rotation, translation, crop."""
+    pose = z[:, -POSE_COUNT:]
+    return torch.cat([pose[:, :SHIFT], pose[:, SHIFT:] * CROP_FRAME], 1)

@@ -16,14 +16,14 @@ from ...checks import Whole, check_integer
 from ...datasets.clips import make_clip
 from ...datasets.pairs import identity_of
 from ...morphable.coefficients import NAMES
-from ...morphable.head.expressions import COUNT, EXPRESSIONS
-from ...perception.regressor import COEFFICIENTS, IDENTITY, SIZE, CoefficientRegressor
+from ...morphable.head.expressions import EXPRESSIONS
+from ...perception.regressor import SIZE, CoefficientRegressor
+from ...sizes import ANSWER_COUNT, COEFFICIENT_COUNT, EXPRESSION_COUNT, RADIUS, WINDOW
 
 FIRST_SEED = 1_100_000  # person and motion number k have the seed FIRST_SEED + k
-RADIUS = 13
-SINGLE = (*range(len(EXPRESSIONS)), *range(COUNT, COEFFICIENTS))  # columns with a row of their own
-GROUPS = {"expression_24 to 63": range(len(EXPRESSIONS), COUNT),
-          "identity (80)": range(COEFFICIENTS, COEFFICIENTS + IDENTITY)}  # fmt: skip
+SINGLE = (*range(len(EXPRESSIONS)), *range(EXPRESSION_COUNT, COEFFICIENT_COUNT))  # columns with a row of their own
+GROUPS = {"expression_24 to 63": range(len(EXPRESSIONS), EXPRESSION_COUNT),
+          "identity (80)": range(COEFFICIENT_COUNT, ANSWER_COUNT)}  # fmt: skip
 COLUMNS = ("std", "always the mean", "RMSE", "RMSE/std", "R²", "correlation", "shuffled", "on black", "one frame",
            "mean of 27")  # fmt: skip
 LEGEND = """Raw units of each coefficient. *std*: its spread on these frames. *always the mean*: RMSE of the training
@@ -62,7 +62,7 @@ def ask(
         ValueError: ``identities`` below 1, or fewer than 27 frames, which hold no whole window.
     """
     check_integer(identities, "identities", 1)
-    check_integer(frames, "frames", 2 * RADIUS + 1)
+    check_integer(frames, "frames", WINDOW)
     rows: list[list[Tensor]] = [[], [], []]
     for seed in range(first, first + int(identities)):
         clip = make_clip(seed, frames, SIZE)
@@ -84,7 +84,7 @@ def measure(answers: Answers, mean: Float[Tensor, " 153"]) -> list[Errors]:
     said, black, truth = (t.double().flatten(0, 1) for t in (answers.said, answers.on_black, answers.truth))
     order = torch.randperm(len(said), generator=torch.Generator().manual_seed(0))
     middle = slice(RADIUS, answers.said.shape[1] - RADIUS)
-    smooth = answers.said.double().unfold(1, 2 * RADIUS + 1, 1).mean(-1).flatten(0, 1)
+    smooth = answers.said.double().unfold(1, WINDOW, 1).mean(-1).flatten(0, 1)
     single, exact = (t[:, middle].double().flatten(0, 1) for t in (answers.said, answers.truth))
 
     def rmse(a: Tensor, b: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...datasets.pairs import person_of
 from ...morphable import Coefficients, exact_flow
+from ...sizes import WINDOW
 from ..scores.metrics import response, warp_image
 from ..scores.statistics import Estimate, Rows, estimate
 from .method import Method, Reenacted, on_background
@@ -86,7 +87,7 @@ def question_of(seed: int, size: int) -> Question:
 
 def answers(method: Method, question: Question) -> Reenacted:
     """The method's frames for a neutral source, driven by windows of 27 equal frames: neutral, then every edit."""
-    windows = coefficients().values[:, :, None].repeat(1, 1, 27)
+    windows = coefficients().values[:, :, None].repeat(1, 1, WINDOW)
     return method(question.images[0], question.alphas[0], windows[0], windows)
 
 

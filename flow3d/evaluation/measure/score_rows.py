@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from ...sizes import COEFFICIENT_COUNT
 from ..scores.backbones import Backbones
 from ..scores.frechet import frechet_distance
 from ..scores.metrics import csim, psnr, ssim
@@ -67,7 +68,8 @@ def score_rows(frames: Scored, backbones: Backbones) -> tuple[list[Row], dict[st
             distances(seen["output"], Seen(driving.motion.roll(half, 0), driving.points.roll(half, 0))), "shuffled"
         )
     if frames.exact is not None:
-        columns |= _named(distances(seen["truth"], Seen(frames.exact[:, :73], landmarks(frames.exact))), "scorer")
+        exact = Seen(frames.exact[:, :COEFFICIENT_COUNT], landmarks(frames.exact))
+        columns |= _named(distances(seen["truth"], exact), "scorer")
     embedders = {"csim": {name: backbones.identity.embed(made) for name, made in asked.items()}}
     embedders["csim"]["identity"] = backbones.identity.embed(frames.identity)
     if backbones.arcface is not None:

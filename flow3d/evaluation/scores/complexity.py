@@ -5,6 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...config import PRESETS, Recipe, RendererConfig, preset
 from ...renderer import NETWORKS, FlowRenderer
+from ...sizes import WINDOW_SHAPE
 
 
 def parameters(config: RendererConfig) -> dict[str, int]:
@@ -22,7 +23,7 @@ def multiply_adds(config: RendererConfig) -> dict[str, float]:
     """
     renderer = FlowRenderer(config).eval()
     image, matte = torch.zeros(3, config.size, config.size), torch.ones(1, config.size, config.size)
-    window = torch.zeros(73, 27)
+    window = torch.zeros(WINDOW_SHAPE)
     counted = {}
     with FlopCounterMode(display=False) as counter:
         source = renderer.prepare(image, matte, window)

@@ -15,11 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...morphable import Camera, MorphableModel, ProceduralHead
-from ...morphable.coefficients import COUNT, CROP, EXPRESSION, ROTATION, TRANSLATION
+from ...morphable.coefficients import CROP, EXPRESSION, ROTATION, TRANSLATION
 from ...morphable.head.fields import EYE_HALF_WIDTH, EYE_X, EYE_Y, MOUTH_HALF_WIDTH, MOUTH_Y
 from ...perception import CoefficientRegressor
+from ...sizes import ANSWER_COUNT, COEFFICIENT_COUNT, CROP_FRAME
 
-FRAME = 256  # pixels of the frame that landmarks are measured in
 FREE = "nearest in front"
 # (x, y, which copy of the slit's row) on the mean head, half-heights, y up; right and left are the viewer's
 _EYE, _LIP = EYE_HALF_WIDTH, MOUTH_HALF_WIDTH
@@ -92,13 +92,13 @@ def landmarks(answers: Float[Tensor, "N 153"]) -> Float[Tensor, "N L 2"]:
     Raises:
         ValueError: another number of coefficients, or NaN.
     """
-    if answers.ndim != 2 or answers.shape[1] != COUNT + 80 or not bool(torch.isfinite(answers).all()):
-        raise ValueError(f"answers: expected (N, {COUNT + 80}) finite numbers, got {tuple(answers.shape)}")
+    if answers.ndim != 2 or answers.shape[1] != ANSWER_COUNT or not bool(torch.isfinite(answers).all()):
+        raise ValueError(f"answers: expected (N, {ANSWER_COUNT}) finite numbers, got {tuple(answers.shape)}")
     model, camera, found = _points(), Camera(), []
     for row in answers:
-        motion = row[:COUNT]
-        posed = model.posed(motion, model.shape(row[COUNT:]))
-        found.append(camera.project(posed, motion[CROP], FRAME)[0])
+        motion = row[:COEFFICIENT_COUNT]
+        posed = model.posed(motion, model.shape(row[COEFFICIENT_COUNT:]))
+        found.append(camera.project(posed, motion[CROP], CROP_FRAME)[0])
     return torch.stack(found)
 
 
@@ -120,7 +120,7 @@ def look(scorer: CoefficientRegressor, frames: Float[Tensor, "N 3 H W"]) -> Seen
     if scorer.config.purpose != "scoring":
         raise ValueError(f"scorer: expected a regressor for scoring, got {scorer.config.name!r}, which trains")
     answers = scorer.answer(frames)
-    return Seen(answers[:, :COUNT], landmarks(answers))
+    return Seen(answers[:, :COEFFICIENT_COUNT], landmarks(answers))
 
 
 def aed(a: Float[Tensor, "N 73"], b: Float[Tensor, "N 73"]) -> list[float]:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...preprocessing.images import to_bytes
+from ...sizes import CROP_FRAME
 from .motion_scores import LANDMARKS
 
 SIDE = 112  # pixels of a face as ArcFace was trained on it, and where its five points lie there
@@ -44,7 +45,7 @@ def align(image: Float[Tensor, "3 S S"], points: Float[Tensor, "5 2"]) -> Float[
         image: in [-1, 1].
         points: in pixels of a 256 px frame.
     """
-    scale = image.shape[-1] / 256
+    scale = image.shape[-1] / CROP_FRAME
     x, y = (points.double() * scale + (scale - 1) / 2).numpy().T
     one, none = np.ones_like(x), np.zeros_like(x)
     rows = np.concatenate([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)])

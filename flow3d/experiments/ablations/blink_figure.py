@@ -23,6 +23,7 @@ from ...evaluation.scores.metrics import psnr
 from ...morphable import talking_head
 from ...perception.regressor import CoefficientRegressor
 from ...renderer import FlowRenderer
+from ...sizes import WINDOW
 from ...threads import one_thread
 from .results import result_path
 
@@ -57,7 +58,7 @@ def blink_of(first: Whole = FIRST_SEED) -> tuple[int, int]:
 def seen_windows(regressor: CoefficientRegressor, clip: Clip, one_frame: bool) -> Float[Tensor, "N 73 27"]:
     """Windows of what the regressor says of a clip; ``one_frame`` repeats each frame, which is a radius of k = 0."""
     said = regressor.predict(clip.frames)
-    return said.values[:, :, None].expand(-1, -1, 27).contiguous() if one_frame else said.windows()
+    return said.values[:, :, None].expand(-1, -1, WINDOW).contiguous() if one_frame else said.windows()
 
 
 @torch.no_grad()

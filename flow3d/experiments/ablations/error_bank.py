@@ -14,10 +14,9 @@ from torch import Tensor
 from ...checks import Whole
 from ...datasets.batch import Batch
 from ...datasets.cache import FrameCache
-from ...evaluation.measure.coefficient_errors import RADIUS, ask
-from ...perception.regressor import COEFFICIENTS, CoefficientRegressor
-
-LENGTH = 2 * RADIUS + 1
+from ...evaluation.measure.coefficient_errors import ask
+from ...perception.regressor import CoefficientRegressor
+from ...sizes import COEFFICIENT_COUNT, RADIUS, WINDOW
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ class ErrorBank:
             ValueError: ``identities`` below 1.
         """
         found = ask(regressor, identities)
-        return cls((found.said - found.truth)[..., :COEFFICIENTS].contiguous())
+        return cls((found.said - found.truth)[..., :COEFFICIENT_COUNT].contiguous())
 
     def observe(
         self, windows: Float[Tensor, "B 73 27"], rng: np.random.Generator, one_frame: bool = False
@@ -45,10 +44,10 @@ class ErrorBank:
         """
         clips, frames = self.errors.shape[:2]
         who = rng.integers(clips, size=len(windows))
-        start = rng.integers(frames - LENGTH + 1, size=len(windows))
-        slices = [self.errors[i, s : s + LENGTH].T for i, s in zip(who.tolist(), start.tolist(), strict=True)]
+        start = rng.integers(frames - WINDOW + 1, size=len(windows))
+        slices = [self.errors[i, s : s + WINDOW].T for i, s in zip(who.tolist(), start.tolist(), strict=True)]
         seen = windows + torch.stack(slices)
-        return seen[:, :, RADIUS : RADIUS + 1].expand(-1, -1, LENGTH).contiguous() if one_frame else seen
+        return seen[:, :, RADIUS : RADIUS + 1].expand(-1, -1, WINDOW).contiguous() if one_frame else seen
 
 
 class Observed(FrameCache):

@@ -12,11 +12,10 @@ from flow3d_kernels import warp3d
 
 from ...config import preset
 from ...datasets.batch import Batch
-from ...datasets.cache import RADIUS
 from ...morphable import Camera
-from ...morphable.camera import CROP_FRAME
 from ...morphable.coefficients import CROP, ROTATION, TRANSLATION
 from ...morphable.model import PIVOT, rotation_matrix
+from ...sizes import CROP_FRAME, RADIUS
 from ...warping import FeatureDecoder, FeatureEncoder, MappingNetwork, flow_to_image
 from ...warping.adain import start_at_zero
 from .base import Asked, Depths, Motion, Rival, Scalar, Widths

@@ -12,6 +12,7 @@ from ...datasets import Pair
 from ...evaluation.measure.edits import coefficients, question_of
 from ...evaluation.measure.method import Method, Reenacted
 from ...evaluation.measure.pair_rows import Pairs
+from ...sizes import WINDOW
 from .base import Asked, Rival, check_asked
 
 Key = tuple[bytes, bytes]  # the source picture and the driving window
@@ -24,7 +25,7 @@ def key_of(source: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]) -> Ke
 
 def asked_edits(seeds: Sequence[int], size: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
     """Every frame that :func:`~flow3d.evaluation.measure.edits.measure_edits` asks for: seed, source, window, truth."""
-    windows = coefficients().values[:, :, None].repeat(1, 1, 27)
+    windows = coefficients().values[:, :, None].repeat(1, 1, WINDOW)
     for seed in seeds:
         images = question_of(seed, size).images
         yield from ((seed, images[0], window, image) for window, image in zip(windows, images, strict=True))

@@ -24,7 +24,8 @@ from ...evaluation.scores.catalogue import SCORES
 from ...evaluation.scores.metrics import affine_flow, blur
 from ...evaluation.scores.statistics import mean
 from ...renderer import FlowRenderer
-from ..ablations.error_bank import LENGTH, ErrorBank
+from ...sizes import COEFFICIENT_COUNT, WINDOW
+from ..ablations.error_bank import ErrorBank
 from ..ablations.results import Numbers, Result, read_or_run, read_result, result_path
 from ..ablations.run import Budget, gains, measure_leg, run_leg
 from ..ablations.variants import LEGS
@@ -115,7 +116,7 @@ class Runner:
             if leg["settings"] != self.settings:
                 raise ValueError(f"ours: expected a leg of {self.settings}, got {leg['settings']} in {path.name!r}")
         else:
-            unused = ErrorBank(torch.zeros(1, LENGTH, 73))  # its windows are exact
+            unused = ErrorBank(torch.zeros(1, WINDOW, COEFFICIENT_COUNT))  # its windows are exact
             work = self._work(name, seed)
             leg = run_leg(LEGS[OWN[name]], seed, self.budget, self.data, self.lists, unused, work)
         return {

@@ -5,6 +5,7 @@ Left and right in a name are the person's own; gaze_x, jaw_side and mouth_side g
 
 import numpy as np
 
+from ...sizes import EXPRESSION_COUNT
 from .fields import EYE_X, EYE_Y, MOUTH_HALF_WIDTH, MOUTH_Y, Array, Mask, bump, smoothstep
 from .skin import eye_region
 
@@ -13,7 +14,6 @@ EXPRESSIONS = (
     "wide_eyes", "gaze_x", "gaze_y", "upper_lip_up", "lower_lip_down", "cheek_puff", "squint", "sneer", "jaw_side",
     "smile_right", "smile_left", "mouth_stretch", "lip_press", "chin_raise", "mouth_side",
 )  # fmt: skip
-COUNT = 64
 JAW_ANGLE = 0.30  # radians at jaw_open = 1
 GAZE = (0.38, 0.25)  # radians at gaze_x = 1, gaze_y = 1
 JAW_HINGE = np.array([0.0, -0.15, -0.05])
@@ -45,7 +45,7 @@ def skin_expressions(points: Array, above_eye: Mask, above_mouth: Mask, front: A
     ``opening`` (V, 3) is what an open lid adds to a closed one.
     """
     x, y, _ = points.T
-    field = np.zeros((COUNT, len(points), 3))
+    field = np.zeros((EXPRESSION_COUNT, len(points), 3))
 
     def add(name: str, dx: Array | float = 0.0, dy: Array | float = 0.0, dz: Array | float = 0.0) -> None:
         for axis, value in enumerate((dx, dy, dz)):
@@ -101,7 +101,7 @@ def skin_expressions(points: Array, above_eye: Mask, above_mouth: Mask, front: A
 
     rng = np.random.default_rng(64)  # the bases are constants of the model
     calm = 1 - bump(x, y, (EYE_X, EYE_Y), (0.19, 0.14)).clip(0, 1)  # lids must stay on the eyeballs
-    for k in range(len(EXPRESSIONS), COUNT):
+    for k in range(len(EXPRESSIONS), EXPRESSION_COUNT):
         for _ in range(2):
             cx, cy = rng.uniform(-0.45, 0.45), rng.uniform(-0.85, 0.35)
             vector = rng.normal(0, 0.011, 3)

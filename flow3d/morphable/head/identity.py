@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...sizes import IDENTITY_COUNT
 from .fields import EYE_HALF_WIDTH, EYE_X, EYE_Y, EYE_Z, MOUTH_Y, Array, bump, smoothstep
 from .skin import eye_region
 
@@ -11,14 +12,13 @@ IDENTITY_NAMES = (
     "eye_size", "eye_slant", "mouth_width", "upper_lip", "lower_lip", "brow_height", "brow_slant", "mouth_height",
     "temple_width",
 )  # fmt: skip
-COUNT = 80
 
 
 def _raw(points: Array) -> Array:
     """(80, V, 3) before the eyes are kept rigid."""
     x, y, z = points.T
     face = smoothstep(-0.15, 0.35, z)
-    field = np.zeros((COUNT, len(points), 3))
+    field = np.zeros((IDENTITY_COUNT, len(points), 3))
 
     def put(name: str, dx: Array | float = 0.0, dy: Array | float = 0.0, dz: Array | float = 0.0) -> None:
         for axis, value in enumerate((dx, dy, dz)):
@@ -54,7 +54,7 @@ def _raw(points: Array) -> Array:
     put("mouth_height", 0.0, 0.024 * bump(x, y, (0.0, MOUTH_Y), (0.35, 0.16)) * face)
     put("temple_width", 0.035 * np.tanh(x / 0.4) * bump(x, y, (0.0, 0.30), (1.0, 0.26)))
     rng = np.random.default_rng(80)  # the bases are constants of the model
-    for k in range(len(IDENTITY_NAMES), COUNT):
+    for k in range(len(IDENTITY_NAMES), IDENTITY_COUNT):
         for _ in range(3):
             cx, cy, cz = rng.uniform(0, 0.6), rng.uniform(-0.9, 0.7), rng.uniform(0.0, 0.9)
             vector = rng.normal(0, 0.010, 3)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...sizes import EXPRESSION_COUNT, IDENTITY_COUNT
 from ..model import MorphableModel
 from . import expressions, hair, identity
 from .fields import EYE_HALF_WIDTH, EYE_X, EYE_Y, EYE_Z, MOUTH_HALF_WIDTH, MOUTH_Y, Array, Index, smoothstep
@@ -45,7 +46,7 @@ class _Builder:
 
 
 def _still(count: int) -> Array:
-    return np.zeros((expressions.COUNT, count, 3))
+    return np.zeros((EXPRESSION_COUNT, count, 3))
 
 
 def _rigid(part: Part, anchor: Array) -> Array:
@@ -137,7 +138,7 @@ def _assemble(detail: float) -> tuple[dict[str, Tensor], dict[str, slice]]:
     builder.add("hair", part, identity.identity_fields(points), _still(len(points)))
     for name, part, share in (("neck", neck(), 1.0), ("torso", torso(), 0.0)):
         follow = share * smoothstep(-1.42, -0.80, part.points[:, 1])
-        builder.add(name, part, np.zeros((identity.COUNT, len(part.points), 3)), _still(len(part.points)), follow)
+        builder.add(name, part, np.zeros((IDENTITY_COUNT, len(part.points), 3)), _still(len(part.points)), follow)
     cat = np.concatenate
     arrays = {
         "mean": cat(builder.points) * _TURN,

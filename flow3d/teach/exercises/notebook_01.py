@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flow3d.morphable import rotation_matrix, windows
+from flow3d.sizes import COEFFICIENT_COUNT, RADIUS
 from flow3d.teach.exercises.exercise import Exercise
 
 Angles = Float[Tensor, "3"]
@@ -63,7 +64,7 @@ def _late_repeated(values: Track, radius: int, causal: bool) -> Float[Tensor, "N
 
 
 def _track(frames: int) -> Track:
-    return torch.randn(frames, 73, generator=torch.Generator().manual_seed(frames))
+    return torch.randn(frames, COEFFICIENT_COUNT, generator=torch.Generator().manual_seed(frames))
 
 
 EXERCISES = [
@@ -92,7 +93,7 @@ EXERCISES = [
         cases={
             "radius 0": lambda: (_track(4), 0, False),
             "in the middle and at the edges": lambda: (_track(9), 2, False),
-            "a clip shorter than its window": lambda: (_track(3), 13, False),
+            "a clip shorter than its window": lambda: (_track(3), RADIUS, False),
             "causal": lambda: (_track(9), 2, True),
         },
         mistakes={

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from flow3d.sizes import COEFFICIENT_COUNT, WINDOW
 from flow3d.teach.exercises.exercise import Exercise
 from flow3d.warping import MappingNetwork, flow_to_image
 from flow3d.warping.adain import SLOPE
@@ -25,17 +26,17 @@ def _network(motion: int) -> MappingNetwork:
     network = MappingNetwork(motion).requires_grad_(False)
     for number, parameter in enumerate(network.parameters()):
         parameter.copy_(0.2 * _noise(10 * motion + number, *parameter.shape))
-    network.mean.copy_(_noise(1, 73))
-    network.std.copy_(_noise(2, 73).abs() + 0.5)
+    network.mean.copy_(_noise(1, COEFFICIENT_COUNT))
+    network.std.copy_(_noise(2, COEFFICIENT_COUNT).abs() + 0.5)
     return network
 
 
 def _still() -> tuple[MappingNetwork, Tensor]:
-    return _network(4), _noise(3, 2, 73, 1).repeat(1, 1, 27)
+    return _network(4), _noise(3, 2, COEFFICIENT_COUNT, 1).repeat(1, 1, WINDOW)
 
 
 def _moving() -> tuple[MappingNetwork, Tensor]:
-    return _network(6), 2 * _noise(4, 3, 73, 27)
+    return _network(6), 2 * _noise(4, 3, COEFFICIENT_COUNT, WINDOW)
 
 
 def _map(

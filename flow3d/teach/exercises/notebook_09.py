@@ -5,15 +5,16 @@ from torch import Tensor
 
 from flow3d.evaluation.scores.metrics import end_point_error, response
 from flow3d.morphable.transfer import SCALE, relative_windows
+from flow3d.sizes import COEFFICIENT_COUNT, RADIUS, WINDOW
 from flow3d.teach.exercises.exercise import Exercise
 
 
 def _windows(frames: int, seed: int) -> Tensor:
     """Windows of a smooth motion whose crop scales lie around 1."""
     generator = torch.Generator().manual_seed(seed)
-    motion = torch.randn(frames + 26, 73, generator=generator).cumsum(0) * 0.05
-    motion[:, SCALE] = 1.2 + 0.1 * torch.rand(frames + 26, generator=generator)
-    return motion.unfold(0, 27, 1).clone()
+    motion = torch.randn(frames + 2 * RADIUS, COEFFICIENT_COUNT, generator=generator).cumsum(0) * 0.05
+    motion[:, SCALE] = 1.2 + 0.1 * torch.rand(frames + 2 * RADIUS, generator=generator)
+    return motion.unfold(0, WINDOW, 1).clone()
 
 
 def _moved(frames: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -25,12 +26,12 @@ def _still(windows: Tensor, source: Tensor) -> Tensor:
 
 
 def _scale_added(windows: Tensor, source: Tensor) -> Tensor:
-    return windows + (source[:, 13] - windows[0, :, 13])[:, None]
+    return windows + (source[:, RADIUS] - windows[0, :, RADIUS])[:, None]
 
 
 def _ratio(windows: Tensor, moved: Tensor, source: Tensor) -> Tensor:
     moved = moved.clone()
-    moved[:, SCALE] = windows[:, SCALE] * (source[SCALE, 13] / windows[0, SCALE, 13])
+    moved[:, SCALE] = windows[:, SCALE] * (source[SCALE, RADIUS] / windows[0, SCALE, RADIUS])
     return moved
 
 
@@ -41,11 +42,11 @@ def _first_column(windows: Tensor, source: Tensor) -> Tensor:
 
 
 def _every_frame_its_own_start(windows: Tensor, source: Tensor) -> Tensor:
-    return _ratio(windows, windows + (source[:, 13] - windows[..., 13])[..., None], source)
+    return _ratio(windows, windows + (source[:, RADIUS] - windows[..., RADIUS])[..., None], source)
 
 
 def _reversed(windows: Tensor, source: Tensor) -> Tensor:
-    return _ratio(windows, windows - (source[:, 13] - windows[0, :, 13])[:, None], source)
+    return _ratio(windows, windows - (source[:, RADIUS] - windows[0, :, RADIUS])[:, None], source)
 
 
 def _flows(seed: int, whole: bool = False) -> tuple[Tensor, Tensor, Tensor]:

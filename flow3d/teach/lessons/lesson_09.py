@@ -31,6 +31,7 @@ from flow3d.morphable.coefficients import EXPRESSION
 from flow3d.perception.regressor import shipped_regressor
 from flow3d.preprocessing.images import MARK, from_uint8, read_image, to_uint8
 from flow3d.renderer import FlowRenderer
+from flow3d.sizes import RADIUS
 from flow3d.teach.figures import row
 from flow3d.teach.film import film
 from flow3d.teach.widget import MIME_WIDGET
@@ -38,7 +39,6 @@ from flow3d.teach.widget import MIME_WIDGET
 Picture = Float[Tensor, "3 S S"]
 Flow = Float[Tensor, "3 S S"]
 SIZE, FPS = 64, 25.0
-MIDDLE = 13  # of a window
 
 
 def clip_pairs(
@@ -56,7 +56,7 @@ def clip_pairs(
     Returns:
         By number of the frame.
     """
-    person, own = person_of(seed), talking_head(max(frames, 2 * MIDDLE), seed)
+    person, own = person_of(seed), talking_head(max(frames, 2 * RADIUS), seed)
     moves = motion or talking_head(frames, seed if driver is None else driver)
     source, start, windows = person.render(own.frame(0), SIZE), own.windows()[0], moves.windows()
     pairs = {}
@@ -85,7 +85,7 @@ def evenly(rows: Iterable[ListedPair], count: int) -> dict[int, Pair]:
 def frozen(seed: int, pair: Pair) -> tuple[Picture, Flow]:
     """The true answer of a self-ID pair but for the face, which keeps the source's expression; and its exact flow."""
     person = person_of(seed)
-    start, goal = pair.source_window[:, MIDDLE], pair.driving_window[:, MIDDLE].clone()
+    start, goal = pair.source_window[:, RADIUS], pair.driving_window[:, RADIUS].clone()
     goal[EXPRESSION] = start[EXPRESSION]
     before, after = person.render(start, SIZE), person.render(goal, SIZE)
     return after.image, exact_flow(after, before)[0]

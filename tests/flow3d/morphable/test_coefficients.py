@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from flow3d.morphable import EXPRESSIONS, Coefficients, talking_head
-from flow3d.morphable.coefficients import COUNT, NAMES, SLICES, one_frame
+from flow3d.morphable.coefficients import NAMES, SLICES, one_frame
+from flow3d.sizes import COEFFICIENT_COUNT
 
 
 def test_the_slices_share_out_the_73_names():
-    assert len(NAMES) == len(set(NAMES)) == COUNT == 73
-    assert [k for part in SLICES.values() for k in range(COUNT)[part]] == list(range(COUNT))
+    assert len(NAMES) == len(set(NAMES)) == COEFFICIENT_COUNT == 73
+    assert [k for part in SLICES.values() for k in range(COEFFICIENT_COUNT)[part]] == list(range(COEFFICIENT_COUNT))
     assert NAMES[: len(EXPRESSIONS)] == EXPRESSIONS
     assert len(EXPRESSIONS) >= 20
 
