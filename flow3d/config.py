@@ -2,136 +2,90 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
+
+from .field_kinds import Range
+from .fields import Blocks, Configuration, Width
+from .sizes import POSE_COUNT
 
 Recipe = Literal["strict", "extended"]
-POSE = 9  # the last coefficients: rotation, translation, crop
+Preset = Literal["micro", "tiny", "small", "paper"]
+PRESETS: tuple[str, ...] = get_args(Preset)
 
-
-def check_fields(config: Any, changes: Mapping[str, Any]) -> None:
-    """Raise ValueError for a name that is no field of the dataclass ``config``, suggesting the nearest."""
-    known = [f.name for f in dataclasses.fields(config)]
-    for name in changes:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise ValueError(f"{name}: expected a field of {type(config).__name__}; the nearest is {near!r}")
-
-
-def read_fields(text: str) -> dict[str, Any]:
-    """The fields of a configuration from JSON; lists become tuples.
-
-    Raises:
-        ValueError: not JSON, or no object.
-    """
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"text: expected JSON, got {error}") from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f"text: expected an object, got {type(content).__name__}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+Size = Annotated[int, Range(16, 2048)]
+Widths = Annotated[tuple[Width, ...], Range(1, 10)]
+Depth = Annotated[int, Range(1, 128)]
+Halvings = Annotated[int, Range(0, 7)]
+Stride = Annotated[int, Range(1, 2)]
 
 
 @dataclass(frozen=True)
-class RendererConfig:
-    """Sizes and switches of all networks. ``strict`` is the paper's literal reading; the rest is ours and named so.
+class RendererConfig(Configuration):
+    """Sizes and switches of all networks; the defaults are the paper read literally (``strict``) at 64 px.
 
-    Sizes:
-        size: side of the image in pixels.
-        motion: length of the motion vector z. ``adain_hidden``: width of the layer between z and scale and bias.
-        flow_stem, flow_downs: channels and halvings of the flow network's 2D stem.
-        flow_volume: channels and depth into which the stem's output is reshaped (section 6.1).
-        flow_stages: channels of the 3D encoder's stages, each of which halves depth, height and width.
-        encoder_stem, encoder_downs, encoder_channels: the feature encoder's; its depth is the flow volume's.
-        decoder_width, decoder_blocks, decoder_ups: the feature decoder's width, residual blocks and doublings.
-        unet: channels of the levels of both TransUNets.
-
-    Switches (the paper's section where the choice arises):
-        encoder_strides: height and width strides of the three ConvDown3D (6.1 keeps only depth fixed).
-        flow_dimensions: 3, or 2 for the ablation of Tab. 2a.
-        separate: the person is cut out before the warp (3.1, 3.4); False warps the whole picture (Tab. 3a).
-        refine: the third stage exists; False hands on the decoded warp (Tab. 2b).
-        adain_style: "channel" has one scale and bias per channel, "depth" one per channel and slice (3.2: "3D scale
-            and bias").
-        adain_in: where the TransUNet is modulated: "decoder" (6.1), "encoder" (3.3) or "both".
-        refiner_alpha: the refiner predicts a matte beside the colours (the paper runs a matting network on them).
-        hole_mask: the inpainter is told where the hole is (3.4 gives it the image alone).
-        hole_fill: the inpainter starts from a smooth fill of the hole instead of from black: its normalisation forgets
-            what colour the wall has, and without the fill a violet one grew a green hole (absent).
-        paste_known_background: background that the source shows is kept as it is (absent from the paper).
-        paste_person: the projected person is kept as well, so that the inpainter paints nothing but the hole; without
-            it the person is painted a second time, and blurred (absent).
-        source_coefficients: the flow network knows the source's motion too (absent).
-        rgb_warp: the depth-collapsed flow also warps the source's pixels, and a mask chooses between these and what
-            the refiner paints (absent).
-        residual_flow: a second, finer 2D flow from the warped picture (absent).
-        refine_residual: the refiner changes the decoded warp instead of painting it anew (absent).
-        matte_residual: the refiner's matte starts from the source's, warped, instead of from the same grey everywhere,
-            which for hundreds of steps left a dark rim beside a turned head (absent). No shipped weights have it.
-        pose_flow: the flow of a head that turns and moves as a whole is computed from both poses; the flow network sees
-            the source turned by it and adds what is left. The motion vector then ends in the pose (absent). No shipped
-            weights have it.
+    Raises:
+        ValueError: a value that does not fit its field, or fields that do not fit each other.
     """
 
     name: str = "tiny"
     recipe: Recipe = "strict"
-    size: int = 64
-    motion: int = 64
-    adain_hidden: int = 32
-    flow_stem: int = 16
-    flow_downs: int = 1
-    flow_volume: tuple[int, int] = (16, 4)
-    flow_stages: tuple[int, ...] = (24, 48, 96)
-    encoder_stem: int = 16
-    encoder_downs: int = 0
-    encoder_channels: int = 8
-    decoder_width: int = 48
-    decoder_blocks: int = 3
-    decoder_ups: int = 1
-    unet: tuple[int, ...] = (16, 32, 48, 64)
-    encoder_strides: tuple[int, int, int] = (2, 1, 1)
-    flow_dimensions: Literal[2, 3] = 3
-    separate: bool = True
-    refine: bool = True
-    adain_style: Literal["channel", "depth"] = "depth"
-    adain_in: Literal["decoder", "encoder", "both"] = "decoder"
-    refiner_alpha: bool = False
-    hole_mask: bool = False
-    hole_fill: bool = False
-    paste_known_background: bool = False
-    paste_person: bool = False
-    source_coefficients: bool = False
-    rgb_warp: bool = False
-    residual_flow: bool = False
-    refine_residual: bool = False
+
+    # Sizes (section 6.1)
+    size: Size = 64  # side of the image in pixels
+    motion: Width = 64  # length of the motion vector z
+    adain_hidden: Width = 32  # width of the layer between z and scale and bias
+    flow_stem: Width = 16  # channels of the flow network's 2D stem
+    flow_downs: Halvings = 1  # halvings of the image in that stem
+    flow_volume: tuple[Width, Depth] = (16, 4)  # channels and depth into which the stem's output is reshaped
+    flow_stages: Widths = (24, 48, 96)  # channels of the 3D encoder's stages; each halves depth, height and width
+    encoder_stem: Width = 16  # channels of the feature encoder's 2D stem
+    encoder_downs: Halvings = 0  # halvings of the image in that stem
+    encoder_channels: Width = 8  # channels of the feature volume, which is as deep as the flow's
+    decoder_width: Width = 48  # channels of the feature decoder's residual blocks
+    decoder_blocks: Blocks = 3
+    decoder_ups: Halvings = 1  # doublings from the feature volume to the image
+    unet: Widths = (16, 32, 48, 64)  # channels of the levels of both TransUNets
+
+    # The paper leaves a choice, or ablates it
+    encoder_strides: tuple[Stride, Stride, Stride] = (2, 1, 1)  # of the ConvDown3D, in height and width (6.1)
+    flow_dimensions: Literal[2, 3] = 3  # 2 is the ablation of Table 2a
+    separate: bool = True  # cut the person out before the warp (3.1, 3.4); False warps the whole picture (Table 3a)
+    refine: bool = True  # False leaves the refiner out (Table 2b)
+    adain_style: Literal["channel", "depth"] = "depth"  # one scale and bias per channel, or per channel and slice (3.2)
+    adain_in: Literal["decoder", "encoder", "both"] = "decoder"  # side of the TransUNet: 6.1 says decoder, 3.3 encoder
+
+    # Extensions of the refiner (the paper has none of these)
+    refiner_alpha: bool = False  # predict a matte beside the colours, instead of running a matting network on them
+    refine_residual: bool = False  # change the decoded warp instead of painting anew
+    # Start the matte from the source's, warped, instead of from an even grey, which left a dark rim beside a turned
+    # head for hundreds of steps. No shipped weights have it.
     matte_residual: bool = False
+
+    # Extensions of the inpainter
+    hole_mask: bool = False  # show it where the hole is; 3.4 gives it the image alone
+    # Start from a smooth fill of the hole instead of from black: instance norm removes the wall's colour, and without
+    # the fill, holes came out in another colour.
+    hole_fill: bool = False
+    paste_known_background: bool = False  # keep the background that the source shows
+    paste_person: bool = False  # keep the projected person too; painted a second time, the person is blurred
+
+    # Extensions of the warp
+    source_coefficients: bool = False  # tell the flow network the source's motion too
+    rgb_warp: bool = False  # warp the source's pixels too; a mask chooses between them and what the refiner paints
+    residual_flow: bool = False  # add a second, finer 2D flow, computed from the warped picture
+    # Compute the flow of a rigidly moving head from both poses. The flow network sees the source turned by it and adds
+    # what is left; the motion vector then ends in the pose. No shipped weights have it.
     pose_flow: bool = False
 
     def __post_init__(self) -> None:
-        sides = (self.size >> self.flow_downs, self.size >> self.encoder_downs)
-        strides = 1
-        for stride in self.encoder_strides:
-            strides *= stride
-        feature_side = sides[1] // strides
-        if self.size < 16 or self.size & (self.size - 1):
-            raise ValueError(f"size: expected a power of two of at least 16, got {self.size}")
-        if feature_side != sides[0]:
-            raise ValueError(
-                f"encoder_strides: expected a feature volume as wide as the flow, {sides[0]}, got {feature_side}"
-            )
-        if feature_side << self.decoder_ups != self.size:
-            raise ValueError(
-                f"decoder_ups: expected {feature_side} doubled to {self.size}, got {self.decoder_ups} doublings"
-            )
-        if sides[0] >> len(self.flow_stages) < 2:
-            raise ValueError(
-                f"flow_stages: expected more than one voxel at the bottom, got {len(self.flow_stages)} stages"
-            )
+        super().__post_init__()
+        if self.size & (self.size - 1):
+            raise ValueError(f"size: expected a power of two, got {self.size}")
+        self._check_volumes()
+        if self.size >> (len(self.unet) - 1) < 2:
+            raise ValueError(f"unet: expected at least 2 px at the last level, got {len(self.unet)} levels")
         for name in ("separate", "refine"):
             if self.refiner_alpha and not getattr(self, name):
                 raise ValueError(f"refiner_alpha: expected False where {name} is, got True")
@@ -141,41 +95,40 @@ class RendererConfig:
             raise ValueError("matte_residual: expected False without refiner_alpha and rgb_warp, got True")
         if self.pose_flow and not (self.source_coefficients and self.flow_dimensions == 3):
             raise ValueError("pose_flow: expected False without source_coefficients and a 3D flow, got True")
-        if self.size >> (len(self.unet) - 1) < 2:
-            raise ValueError(f"unet: expected at least 2 px at the last level, got {len(self.unet)} levels")
+
+    def _check_volumes(self) -> None:
+        """The flow and the features it warps must be volumes of one size, which the networks can halve and double."""
+        flow_side = self.size >> self.flow_downs
+        feature_side = (self.size >> self.encoder_downs) // math.prod(self.encoder_strides)
+        if feature_side != flow_side:
+            raise ValueError(
+                f"encoder_strides: expected a feature volume as wide as the flow, {flow_side}, got {feature_side}"
+            )
+        if feature_side << self.decoder_ups != self.size:
+            raise ValueError(
+                f"decoder_ups: expected {feature_side} doubled to {self.size}, got {self.decoder_ups} doublings"
+            )
+        if flow_side >> len(self.flow_stages) < 2:
+            raise ValueError(
+                f"flow_stages: expected more than one voxel at the bottom, got {len(self.flow_stages)} stages"
+            )
+        depth = self.flow_volume[1] if self.flow_dimensions == 3 else 1
+        for _ in self.flow_stages:
+            if depth > 1 and depth % 2:
+                stages, volume = len(self.flow_stages), self.flow_volume
+                raise ValueError(f"flow_volume: expected a depth that {stages} stages can halve, got {volume}")
+            depth = max(depth // 2, 1)
 
     @property
     def code(self) -> int:
         """Length of the motion vector that modulates the networks."""
-        return self.motion + POSE * self.pose_flow
+        return self.motion + POSE_COUNT * self.pose_flow
 
     @property
     def volume(self) -> tuple[int, int, int]:
         """Depth, height and width of the feature volume and of the flow."""
         side = self.size >> self.flow_downs
         return (self.flow_volume[1], side, side)
-
-    def replace(self, **changes: Any) -> RendererConfig:
-        """A copy with some fields changed.
-
-        Raises:
-            ValueError: there is no such field; the nearest is suggested.
-        """
-        check_fields(self, changes)
-        return dataclasses.replace(self, **changes)
-
-    def to_json(self) -> str:
-        """The configuration as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> RendererConfig:
-        """The reverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: not JSON, or an unknown field.
-        """
-        return cls().replace(**read_fields(text))
 
 
 _SIZES: dict[str, dict[str, Any]] = {
@@ -200,7 +153,6 @@ _EXTENDED = dict(
     adain_style="channel", refiner_alpha=True, hole_mask=True, hole_fill=True, paste_known_background=True,
     paste_person=True, source_coefficients=True, rgb_warp=True, residual_flow=True, refine_residual=True,
 )  # fmt: skip
-PRESETS = tuple(_SIZES)
 
 
 def preset(name: str, recipe: Recipe = "strict") -> RendererConfig:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ast
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from ..config import PRESETS, RendererConfig, preset
 from ..datasets.cache import FrameCache
@@ -12,6 +11,7 @@ from ..threads import set_threads
 from ..training.checkpoint import read_checkpoint
 from ..training.config import training
 from ..training.trainer import Trainer
+from .settings import changed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
     changes = {
         name: value for name in ("steps", "seed", "batch", "features") if (value := getattr(options, name)) is not None
     }
-    config = config.replace(**changes | dict(map(setting, options.set)))
-    described = described.replace(**dict(map(setting, options.model)))
+    config = changed(config.replace(**changes), "--set", options.set)
+    described = changed(described, "--model", options.model)
     data = FrameCache(options.data)
     held_out = FrameCache(options.held_out) if options.held_out else None
     trainer = Trainer(
@@ -74,14 +74,3 @@ def run(options: argparse.Namespace) -> int:
     if trainer.first:
         print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
     return 130 if outcome == "interrupted" else 0
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """Split NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"set, model: expected NAME=VALUE, got {text!r}")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return name, value

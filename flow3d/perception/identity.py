@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..config import check_fields, read_fields
+from ..fields import Configuration, Seed, Width
 from ..weights import find_folder, load_network, save_folder
 from .regressor import check_frames, fit_size
 
@@ -31,37 +29,15 @@ be asked about one.
 
 
 @dataclass(frozen=True)
-class IdentityConfig:
-    """What an embedding is made of.
-
-    Attributes:
-        name: of the weights.
-        channels: of the four stages, each of which halves height and width; the last two hold a residual block.
-        features: numbers of the embedding.
-        seeds: first and last person that it was trained on; None before training.
-        about: how it was trained, in words.
-    """
+class IdentityConfig(Configuration):
+    """What an embedding is made of."""
 
     name: str = "identity"
-    channels: tuple[int, int, int, int] = (24, 40, 64, 88)
-    features: int = 64
-    seeds: tuple[int, int] | None = None
-    about: str = "Not trained."
-
-    def to_json(self) -> str:
-        """The configuration as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> IdentityConfig:
-        """The reverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: not JSON, or an unknown field.
-        """
-        content = read_fields(text)
-        check_fields(cls(), content)
-        return cls(**content)
+    # Of the stages, each of which halves height and width; the last two hold a residual block.
+    channels: tuple[Width, Width, Width, Width] = (24, 40, 64, 88)
+    features: Width = 64  # numbers of the embedding
+    seeds: tuple[Seed, Seed] | None = None  # first and last person that it was trained on; None before training
+    about: str = "Not trained."  # how it was trained, in words
 
 
 def _normed(inputs: int, outputs: int, stride: int) -> nn.Sequential:

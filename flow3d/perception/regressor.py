@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..config import check_fields, read_fields
+from ..fields import Blocks, Configuration, Seed, Width
 from ..morphable import Coefficients
+from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT
 from ..weights import find_folder, load_network, save_folder
 
 SIZE = 64  # pixels that the network sees
 SMALLEST = 16  # pixels of a picture that it is asked about
-COEFFICIENTS, IDENTITY = 73, 80
 FILE = "regressor"
 CARD = """# {name}
 
@@ -39,48 +37,16 @@ Purpose = Literal["training", "scoring"]
 
 
 @dataclass(frozen=True)
-class RegressorConfig:
-    """What a regressor is made of, and what it may be used for.
-
-    Attributes:
-        name: of the weights.
-        purpose: "training" may drive and judge a renderer that learns; "scoring" only measures one that has learned.
-        channels: of the five stages, each of which halves height and width.
-        blocks: residual blocks in each stage.
-        hidden: width of the layer before the two heads.
-        seeds: first and last identity that it was trained on; None before training.
-        about: how it was trained, in words.
-    """
+class RegressorConfig(Configuration):
+    """What a regressor is made of, and what it may be used for."""
 
     name: str = "regressor"
-    purpose: Purpose = "training"
-    channels: tuple[int, int, int, int, int] = (32, 48, 72, 104, 136)
-    blocks: tuple[int, int, int, int, int] = (0, 1, 1, 1, 0)
-    hidden: int = 192
-    seeds: tuple[int, int] | None = None
-    about: str = "Not trained."
-
-    def __post_init__(self) -> None:
-        if self.purpose not in ("training", "scoring"):
-            raise ValueError(f"purpose: expected 'training' or 'scoring', got {self.purpose!r}")
-        for name in ("channels", "blocks"):
-            if len(getattr(self, name)) != 5:
-                raise ValueError(f"{name}: expected one number for each of five stages, got {getattr(self, name)}")
-
-    def to_json(self) -> str:
-        """The configuration as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> RegressorConfig:
-        """The reverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: not JSON, or an unknown field.
-        """
-        content = read_fields(text)
-        check_fields(cls(), content)
-        return cls(**content)
+    purpose: Purpose = "training"  # "scoring" only measures renderers, and never helps to train one
+    channels: tuple[Width, Width, Width, Width, Width] = (32, 48, 72, 104, 136)  # of stages that halve height and width
+    blocks: tuple[Blocks, Blocks, Blocks, Blocks, Blocks] = (0, 1, 1, 1, 0)  # residual blocks in each stage
+    hidden: Width = 192  # width of the layer before the two heads
+    seeds: tuple[Seed, Seed] | None = None  # first and last identity that it was trained on; None before training
+    about: str = "Not trained."  # how it was trained, in words
 
 
 class _Normed(nn.Sequential):
@@ -127,9 +93,9 @@ class CoefficientRegressor(nn.Module):
             inputs = channels
         self.stages = nn.ModuleList(stages)
         self.hidden = nn.Linear(inputs * (SIZE // 32) ** 2, self.config.hidden)
-        self.heads = nn.Linear(self.config.hidden, COEFFICIENTS + IDENTITY)
-        self.register_buffer("mean", torch.zeros(COEFFICIENTS + IDENTITY))
-        self.register_buffer("std", torch.ones(COEFFICIENTS + IDENTITY))
+        self.heads = nn.Linear(self.config.hidden, ANSWER_COUNT)
+        self.register_buffer("mean", torch.zeros(ANSWER_COUNT))
+        self.register_buffer("std", torch.ones(ANSWER_COUNT))
         self.register_buffer("scale", torch.ones(len(stages)))
 
     @classmethod
@@ -198,11 +164,11 @@ class CoefficientRegressor(nn.Module):
             TypeError: no floating-point tensor.
             ValueError: another shape, no frame, NaN, or values outside of [-1, 1].
         """
-        return Coefficients(self.answer(frames, batch)[:, :COEFFICIENTS])
+        return Coefficients(self.answer(frames, batch)[:, :COEFFICIENT_COUNT])
 
     def identity(self, frames: Float[Tensor, "N 3 H W"], batch: int = 64) -> Float[Tensor, "N 80"]:
         """The identity coefficients of each frame, raw; arguments and errors as :meth:`predict`."""
-        return self.answer(frames, batch)[:, COEFFICIENTS:]
+        return self.answer(frames, batch)[:, COEFFICIENT_COUNT:]
 
     def windows(
         self, frames: Float[Tensor, "N 3 H W"], *, causal: bool = False, batch: int = 64

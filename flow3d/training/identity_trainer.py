@@ -22,6 +22,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from ..datasets.pairs import BLOCK
+from ..fields import Batch, Configuration, Count, Positive, Seed, Share, Weight, Whole
 from ..files import write_whole
 from ..morphable import Person, making_faces, random_appearance, talking_head
 from ..perception.identity import IdentityConfig, IdentityEmbedding, verification
@@ -39,16 +40,16 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class IdentityTraining:
+class IdentityTraining(Configuration):
     """How an embedding is trained: AdamW, a rate that warms up and falls as half a cosine, and averaged weights."""
 
-    seed: int = 0
-    steps: int = 2_000
-    batch: int = 128
-    learning_rate: float = 3e-3
-    warmup: int = 100
-    weight_decay: float = 0.05
-    ema: float = 0.995
+    seed: Seed = 0
+    steps: Count = 2_000
+    batch: Batch = 128
+    learning_rate: Positive = 3e-3
+    warmup: Whole = 100
+    weight_decay: Weight = 0.05
+    ema: Share = 0.995
     bf16: bool = False
 
     def rate(self, step: int) -> float:

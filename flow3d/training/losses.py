@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..fields import Configuration, Weight
 from .perceptual import Images, Perceptual
 
 Scalar = Float[Tensor, ""]
@@ -28,7 +29,7 @@ def loss_pw(w: Images, t: Images, judge: Perceptual) -> Scalar:
 
 
 def loss_cw(i_bw: Float[Tensor, "B 3 H W"], i: Float[Tensor, "B 3 H W"]) -> Scalar:
-    """Eq. 3, the cyclic warp loss: mean absolute difference of what :func:`cyclic_warp` gave to the source ``i``."""
+    """Eq. 3, the cyclic warp loss: mean absolute difference between what :func:`cyclic_warp` gave and the source."""
     return _difference(i_bw, i, "i_bw", "i").abs().mean()
 
 
@@ -44,8 +45,8 @@ def cyclic_warp(
     Args:
         stage: picture (B,3,H,W) and motion vector (B,Z) -> warped picture: encoder, flow, warp and decoder.
         w: what the stage made of the source. ``z_s``: the source's motion vector.
-        cyclic_detach: let no gradient reach the first flow through ``w``. The paper does not say; False, because with
-            True only the way back is trained, and that on pictures the network made itself.
+        cyclic_detach: let no gradient reach the first flow through ``w``. The paper (section 3.5) does not say. The
+            default is False, because True trains the way back alone, on pictures that the network made itself.
     """
     return stage(w.detach() if cyclic_detach else w, z_s)
 
@@ -56,7 +57,7 @@ def loss_3dw(
     """Eq. 4: mean squared error of the warped feature volume ``f_w`` to that of the target's foreground, ``t_if``.
 
     ``target_detach`` keeps gradients from ``t_if``: else the encoder lowers the loss by blurring its features. The
-    paper does not say; False is the formula taken literally.
+    paper (section 3.5) does not say; False takes the formula literally.
     """
     return _difference(f_w, t_if.detach() if target_detach else t_if, "f_w", "t_if").square().mean()
 
@@ -82,25 +83,20 @@ def loss_sr(r: Images, t: Images, judge: Perceptual) -> Scalar:
 
 
 @dataclass(frozen=True)
-class Lambdas:
+class Lambdas(Configuration):
     """The weights of Eq. 9; the defaults are the paper's.
 
     Raises:
         ValueError: a negative weight, or one that is no finite number.
     """
 
-    lambda_pw: float = 2.5
-    lambda_cw: float = 2.5
-    lambda_3dw: float = 100.0
-    lambda_3df: float = 100.0
-    lambda_inp: float = 2.5
-    lambda_pr: float = 4.0
-    lambda_sr: float = 1000.0
-
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}: expected a finite weight of at least 0, got {value}")
+    lambda_pw: Weight = 2.5
+    lambda_cw: Weight = 2.5
+    lambda_3dw: Weight = 100.0
+    lambda_3df: Weight = 100.0
+    lambda_inp: Weight = 2.5
+    lambda_pr: Weight = 4.0
+    lambda_sr: Weight = 1000.0
 
     def by_term(self) -> dict[str, float]:
         """The weights by the names of the terms: "pw", "cw", "3dw", "3df", "inp", "pr" and "sr"."""

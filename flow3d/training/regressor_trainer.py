@@ -19,13 +19,14 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from ..config import check_fields
 from ..datasets.cache import FrameCache
 from ..datasets.pairs import BLOCK
+from ..fields import Batch, Configuration, Count, Positive, Seed, Share, Weight, Whole
 from ..files import write_whole
 from ..morphable.coefficients import CROP, ROTATION, TRANSLATION, index
 from ..morphable.head.expressions import EXPRESSIONS
-from ..perception.regressor import COEFFICIENTS, IDENTITY, CoefficientRegressor, Purpose, RegressorConfig
+from ..perception.regressor import CoefficientRegressor, Purpose, RegressorConfig
+from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT, IDENTITY_COUNT
 from .checkpoint import FILE, read_whole
 from .interrupts import interrupts
 from .regressor_data import Pictures
@@ -36,41 +37,21 @@ SEEN = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "g
 
 
 @dataclass(frozen=True)
-class RegressionConfig:
-    """How a regressor is trained.
+class RegressionConfig(Configuration):
+    """How a regressor is trained."""
 
-    Attributes:
-        name, purpose: of the weights; see :class:`flow3d.perception.RegressorConfig`.
-        seed: of the first weights and of the order of the pictures.
-        steps, batch: pictures a step and process.
-        learning_rate: AdamW's largest; it grows for ``warmup`` steps, then falls as half a cosine to nothing.
-        weight_decay: AdamW's.
-        clip: largest norm of the gradient.
-        ema: decay of the averaged weights, which are those that are kept.
-        identity_weight: of the 80 identity coefficients, against the 73 of motion.
-        bf16: multiply in bfloat16; a quarter of the time on a processor or card made for it, longer elsewhere.
-    """
-
-    name: str = "regressor"
-    purpose: Purpose = "training"
-    seed: int = 0
-    steps: int = 3_500
-    batch: int = 128
-    learning_rate: float = 4e-3
-    warmup: int = 200
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    ema: float = 0.998
-    identity_weight: float = 0.15
-    bf16: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch", 1), ("seed", 0), ("warmup", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
-        for name in ("learning_rate", "clip"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+    name: str = "regressor"  # of the weights
+    purpose: Purpose = "training"  # of the weights, see :class:`flow3d.perception.RegressorConfig`
+    seed: Seed = 0  # of the first weights and of the order of the pictures
+    steps: Count = 3_500
+    batch: Batch = 128  # pictures per step and process
+    learning_rate: Positive = 4e-3  # AdamW's largest
+    warmup: Whole = 200  # steps over which the rate grows from zero; then it falls as half a cosine to nothing
+    weight_decay: Weight = 0.1  # AdamW's
+    clip: Positive = 1.0  # largest norm of the gradient
+    ema: Share = 0.998  # decay of the averaged weights, which are those that are kept
+    identity_weight: Weight = 0.15  # of the 80 identity coefficients, against the 73 of motion
+    bf16: bool = False  # multiply in bfloat16: a quarter of the time on a processor or card made for it, else longer
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -80,11 +61,11 @@ class RegressionConfig:
 
 def target_weights(identity_weight: float) -> Float[Tensor, " 153"]:
     """How much each coefficient counts; together they make one. What hardly shows at 64 px counts little."""
-    weight = torch.full((COEFFICIENTS + IDENTITY,), 0.02)
+    weight = torch.full((ANSWER_COUNT,), 0.02)
     weight[: len(EXPRESSIONS)] = 0.5
     weight[[index(name) for name in SEEN]] = 2.0
     weight[ROTATION], weight[TRANSLATION], weight[CROP] = 3.0, 0.5, 0.5
-    weight[COEFFICIENTS:] = identity_weight * weight[:COEFFICIENTS].sum() / IDENTITY
+    weight[COEFFICIENT_COUNT:] = identity_weight * weight[:COEFFICIENT_COUNT].sum() / IDENTITY_COUNT
     return weight / weight.sum()
 
 
@@ -254,7 +235,7 @@ class RegressorTrainer:
         if losses:
             images, targets = self.looked_at
             gone = ((regressor(images) - targets).square().mean(0) / targets.var(0, correction=0).clamp_min(1e-9)).cpu()
-            groups = ([index(name) for name in SEEN], ROTATION, slice(COEFFICIENTS, None))
+            groups = ([index(name) for name in SEEN], ROTATION, slice(COEFFICIENT_COUNT, None))
             scores = [float(1 - gone[group].mean()) for group in groups]
             row = [self.step, self.seconds, self.config.rate(self.step), float(np.mean(losses)), *scores]
             self._note([f"{value:.6g}" for value in row])
@@ -283,5 +264,5 @@ def read_regression(folder: str | os.PathLike[str]) -> dict[str, Any]:
     wrong = {"step", "seconds", "config", "regressor", "weights", "averaged", "optimiser"} - set(content)
     if wrong:
         raise ValueError(f"resume: expected the checkpoint of a regressor, found no {sorted(wrong)[0]!r} in {FILE}")
-    check_fields(RegressionConfig(), content["config"])
+    RegressionConfig().replace(**content["config"])
     return content

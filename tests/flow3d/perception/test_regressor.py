@@ -127,7 +127,7 @@ def test_broken_folders_are_refused_by_name(regressor, tmp_path):
         ("[]", "text: expected an object"),
         (json.dumps(json.loads(text) | {"chanels": 3}), "the nearest is 'channels'"),
         (json.dumps(json.loads(text) | {"purpose": "fun"}), "purpose: expected 'training' or 'scoring', got 'fun'"),
-        (json.dumps(json.loads(text) | {"blocks": [1]}), "blocks: expected one number for each of five stages"),
+        (json.dumps(json.loads(text) | {"blocks": [1]}), "blocks: expected 5 values"),
     ):
         config.write_text(content)
         with pytest.raises(ValueError, match=message):

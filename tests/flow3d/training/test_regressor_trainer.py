@@ -180,9 +180,9 @@ def test_bad_requests_are_named(data, held_out, folders, tmp_path):
     file.write_bytes(b"half a file")
     with pytest.raises(ValueError, match="resume: expected a whole checkpoint, cannot read"):
         RegressorTrainer(CONFIG, data, tmp_path / "out", held_out, resume=True)
-    with pytest.raises(ValueError, match="steps: expected 1 or more, got 0"):
+    with pytest.raises(ValueError, match="steps: expected a whole number from 1 to 1,000,000,000, got 0"):
         RegressionConfig(steps=0)
-    with pytest.raises(ValueError, match="learning_rate: expected a positive number, got nan"):
+    with pytest.raises(ValueError, match="learning_rate: expected a finite number above 0, got nan"):
         RegressionConfig(learning_rate=float("nan"))
 
 

@@ -75,19 +75,6 @@ def test_strict_has_the_papers_terms_and_no_other(data):
     assert not any(training("tiny", "strict", 1).extensions(0).values())
 
 
-def test_strict_switches_are_all_off():
-    plain = training("tiny", "strict")
-    off = dict(
-        flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0,
-        coarse_flow=0.0, cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0,
-        rate_warmup=0, rate_linear=False,
-    )  # fmt: skip
-    assert plain == plain.replace(**off)
-    for name, value in off.items():
-        assert getattr(training("tiny", "extended"), name) != value
-        assert name in str(TrainingConfig.__doc__)
-
-
 def test_extended_phases_have_their_terms_in_their_turn(data):
     one, two = config("extended", 1, steps=40), config("extended", 2, steps=40)  # 30 and 24 steps alone
     assert terms(data, one, 0) == terms(data, one, 2) == {"flow"}
@@ -255,29 +242,3 @@ def test_data_of_another_size_or_of_validation_seeds_is_refused(data, tmp_path):
         Trainer(config(), published, tmp_path)
     with pytest.raises(ValueError, match="held_out: expected seeds from 1,000,000"):
         Trainer(config(), data, tmp_path, held_out=data)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"preset": "huge"}, "preset: expected one of micro, tiny"),
-        ({"recipe": "loose"}, "recipe: expected 'strict' or 'extended'"),
-        ({"phase": 3}, "phase: expected 1 or 2, got 3"),
-        ({"batch": 3}, "batch: expected an even number"),
-        ({"seed": -1}, "seed: expected 0 or more"),
-        ({"steps": 0}, "steps: expected at least 1"),
-        ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
-        ({"ema": 1.5}, "ema: expected a share"),
-        ({"rgb_loss": -1.0}, "rgb_loss: expected a weight"),
-        ({"flow_warmup": 0.5}, "flow_weight: expected more than 0"),
-        ({"flow_wight": 1.0}, "the nearest is 'flow_weight'"),
-    ],
-)
-def test_bad_configurations_are_refused_by_name(no_shape_checks, changes, message):
-    with pytest.raises(ValueError, match=message):
-        TrainingConfig().replace(**changes)
-
-
-def test_a_configuration_survives_json():
-    for recipe in ("strict", "extended"):
-        assert TrainingConfig.from_json(training("micro", recipe, 2).to_json()) == training("micro", recipe, 2)
