@@ -17,7 +17,7 @@ from ..renderer import FlowRenderer, Prepared, Projected
 from ..synthesis import Refined, cut_out
 from ..warping import Flow, Warped
 from .config import TrainingConfig
-from .losses import Scalar, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
+from .losses import Scalar, cyclic_warp, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
 from .perceptual import Images, Perceptual, region_distance
 
 REST = 0.6  # the weight of what is no face, where a face's skin has 1.6
@@ -80,19 +80,26 @@ class TrainingStep(nn.Module):
         stage, config, every = self.renderer.warping, self.config, self.config.sparse_terms
         terms = {"pw": self._distance(loss_pw, warped.image, answer, weight)}
         if step % every == 0:
-            terms["3dw"] = loss_3dw(warped.volume, stage.encoder(batch.target_foreground))
+            target = stage.encoder(batch.target_foreground)
+            terms["3dw"] = loss_3dw(warped.volume, target, target_detach=config.target_detach)
         if step % every == 1 % every:
             foreground = source.encoded.foreground
             terms["3df"] = loss_3df(stage.decoder(source.encoded.volume), foreground, self.judge)
         if every == 1 or step % (2 * every) == 3 % (2 * every):
-            back = stage(stage.encode(warped.image), source.motion, self.renderer.mapping(batch.target_window))
-            terms["cw"] = loss_cw(back.image, source.encoded.foreground)
+            again = self._stage_from(batch.target_window)
+            back = cyclic_warp(again, warped.image, source.motion, cyclic_detach=config.cyclic_detach)
+            terms["cw"] = loss_cw(back, source.encoded.foreground)
         if config.flow_weight:
             terms["flow"] = loss_flow(warped, batch, weight, config.coarse_flow)
         if config.rgb_loss and warped.pixels is not None:
             seen = (HIDDEN + (1 - HIDDEN) * batch.visible) * (1.0 if weight is None else weight)
             terms["rgb"] = region_distance(self.judge, cut_out(warped.pixels, batch.target_alpha), answer, seen)
         return terms
+
+    def _stage_from(self, window: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """The warping stage for pictures that show the motion of ``window``: picture, target motion -> picture."""
+        stage, mapping = self.renderer.warping, self.renderer.mapping
+        return lambda picture, z: stage(stage.encode(picture), z, mapping(window)).image
 
     def _refining(self, batch: Batch, weight: Tensor | None, answer: Images, refined: Refined) -> dict[str, Scalar]:
         """L_pr and L_sr (Eq. 7 and 8), and the extensions' matte, mask and painted layer."""
