@@ -7,23 +7,28 @@ import os
 
 from tqdm import tqdm
 
-from ..datasets.cache import build_cache
+from ..datasets.cache_build import build_cache
+from .messages import naming, say
+from .outputs import writable
+from .parser import Parser, seed, whole
+
+AFTER_STOP = "run the same command again, and it goes on"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--out", required=True, help="folder; a half-finished one is finished")
-    parser.add_argument("--identities", type=int, default=900)
-    parser.add_argument("--frames", type=int, default=30, help="of each identity, of all clips together")
+    parser.add_argument("--identities", type=whole(1), default=900)
+    parser.add_argument("--frames", type=whole(2), default=30, help="of each identity, of all clips together")
     parser.add_argument(
         "--clips",
-        type=int,
+        type=whole(1, 3),
         default=3,
         help="2: in the second they move as another person; 3: in the third they make faces",
     )
-    parser.add_argument("--size", type=int, default=64, help="side in pixels, as the preset's")
-    parser.add_argument("--seed", type=int, default=0, help="of the first identity; 1,000,000 and on validate")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--size", type=whole(16, 2048), default=64, help="side in pixels, as the preset's")
+    parser.add_argument("--seed", type=seed, default=0, help="of the first identity; 1,000,000 and on validate")
+    parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,13 +36,17 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ValueError: a number that does not fit, or the folder holds another cache.
-        OSError: no room, or no permission.
+        OSError: no room, no permission, or a worker died.
     """
-    with tqdm(total=options.identities, unit="identity", leave=False) as bar:
+    with (
+        writable(options.out) as folder,
+        naming("--out", "folder"),
+        tqdm(total=options.identities, unit="identity", leave=False, disable=None) as bar,
+    ):
         build_cache(
-            options.out, options.identities, options.frames, options.size, seed=options.seed, clips=options.clips,
+            folder, options.identities, options.frames, options.size, seed=options.seed, clips=options.clips,
             workers=options.workers,
             progress=lambda done, _: bar.update(done - bar.n),
         )  # fmt: skip
-    print(f"{options.identities * options.frames} frames")
+    say(f"{options.identities * options.frames} frames")
     return 0

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import Whole, check_integer, check_size
-from ..files import write_whole
-from ..morphable import Camera, Coefficients, Person, ProceduralHead, making_faces, talking_head
+from ..morphable import Camera
 from ..morphable.coefficients import index
 from ..morphable.flow import Geometry, flow_between
-from ..preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, to_bytes
+from ..preprocessing.images import from_bytes, mask_from_bytes
 from ..sizes import COEFFICIENT_COUNT, RADIUS
 from .batch import Batch
-from .pairs import BLOCK, driver_of
 
 VERSION = 2
-DESCRIPTION, UNFINISHED, DONE = "cache.json", "unfinished.json", "done.npy"
+DESCRIPTION, UNFINISHED = "cache.json", "unfinished.json"  # of a finished cache, and of one that is being built
+COUNTS = ("identities", "frames", "size", "every", "clips", "vertices")  # numbers of 1 or more in a description
 # what a hard pair differs in; blinks are rarest and smallest, so they are drawn twice as often
 HARD = tuple(index(n) for n in ("blink_right", "blink_left", "jaw_open", "smile", "brow_up", "gaze_x", "pucker"))
 YAW = index("yaw")
@@ -51,125 +45,47 @@ def _layout(identities: int, frames: int, every: int, size: int, vertices: int) 
     }
 
 
-def build_cache(
-    folder: str | os.PathLike[str],
-    identities: Whole,
-    frames: Whole = 16,
-    size: Whole = 64,
-    *,
-    seed: Whole = 0,
-    every: Whole = 6,
-    clips: Whole = 1,
-    workers: Whole = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> FrameCache:
-    """Render ``identities`` persons, ``frames`` frames each, and return the opened cache.
-
-    A folder that an interrupted call left is finished: identities that are done are not rendered again. Until all are,
-    the folder has no ``cache.json`` and cannot be opened.
-
-    Args:
-        folder: where to; created if need be.
-        identities: persons; number k has the seed ``seed + k``, shape, look and motion.
-        frames: frames kept of each person, of all clips together.
-        size: side of the images in pixels, a power of two from 16 to 2048.
-        seed: of the first person. Below 1,000,000 to train, below 2,000,000 to validate; never both in one cache.
-        every: of a clip's 25 frames a second every how many-th is kept.
-        clips: 1, the person's own motion; 2: in the second they move as another does, so that cross pairs exist; 3:
-            in the third they make faces (:func:`making_faces`), far beyond what talking people show.
-        workers: processes that render.
-        progress: called with how many identities are done, and of how many.
-
-    Raises:
-        ValueError: seeds of both kinds, numbers too small, under two frames a clip, or the folder holds another cache.
-    """
-    counts = {"identities": check_integer(identities, "identities", 1), "frames": check_integer(frames, "frames", 2)}
-    counts |= {"size": check_size(size), "seed": check_integer(seed, "seed", 0)}
-    counts |= {"every": check_integer(every, "every", 1), "clips": check_integer(clips, "clips", 1)}
-    if counts["clips"] > 3:
-        raise ValueError(f"clips: expected 1, 2 or 3, got {clips}")
-    if counts["frames"] % counts["clips"] or counts["frames"] < 2 * counts["clips"]:
-        raise ValueError(f"frames: expected two or more for each of {clips} clips, as many in each, got {frames}")
-    workers, first = check_integer(workers, "workers", 1), counts["seed"]
-    if first // BLOCK != (first + counts["identities"] - 1) // BLOCK:
-        raise ValueError(f"seed: expected all identities below or above {BLOCK:,}, got {first} and on")
-    target, described = Path(folder), {"version": VERSION, **counts, "vertices": len(ProceduralHead().mean)}
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (DESCRIPTION, UNFINISHED):
-        if (target / name).is_file() and (found := json.loads((target / name).read_text())) != described:
-            raise ValueError(f"folder: expected an empty one or the same cache, got {found}")
-    if (target / DESCRIPTION).is_file():
-        return FrameCache(target)
-    if not (target / UNFINISHED).is_file():
-        _allocate(target, described)
-    done = np.load(target / DONE, mmap_mode="r")
-    missing = [k for k in range(len(done)) if not done[k]]
-    job = partial(_render_identity, target, described)
-    if workers == 1:
-        for count, k in enumerate(missing, len(done) - len(missing) + 1):
-            job(k)
-            if progress:
-                progress(count, len(done))
-    else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(job, k) for k in missing]
-            for count, finished in enumerate(as_completed(jobs), len(done) - len(missing) + 1):
-                finished.result()
-                if progress:
-                    progress(count, len(done))
-    os.replace(target / UNFINISHED, target / DESCRIPTION)
-    return FrameCache(target)
-
-
-def _shapes(described: dict[str, int]) -> dict[str, tuple[str, tuple]]:
+def shapes(described: Mapping[str, int]) -> dict[str, tuple[str, tuple]]:
+    """Every array's type and shape; see :func:`_layout`."""
     return _layout(*(described[name] for name in ("identities", "frames", "every", "size", "vertices")))
 
 
-def _allocate(folder: Path, described: dict[str, int]) -> None:
-    """Files of their full size, and the description last: with it, all of them are there."""
-    layout = _shapes(described)
-    needed = sum(np.dtype(kind).itemsize * int(np.prod(shape)) for kind, shape in layout.values())
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise OSError(f"folder: expected {needed / 2**30:.1f} GiB of free disk, got {free / 2**30:.1f}")
-    for name, (kind, shape) in layout.items():
-        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
-    np.save(folder / DONE, np.zeros(described["identities"], np.uint8))
-    write_whole(folder / UNFINISHED, json.dumps(described).encode())
+def read_description(file: Path) -> dict[str, int]:
+    """What a cache holds, from its ``cache.json`` or ``unfinished.json``.
+
+    Raises:
+        ValueError: written by another version, or damaged.
+    """
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"folder: expected JSON in {file.name}, got something else ({error})") from error
+    version = described.get("version") if isinstance(described, dict) else None
+    if version != VERSION:
+        raise ValueError(f"folder: expected a cache of version {VERSION}, got {version} in {file.name}")
+    for name in ("seed", *COUNTS):
+        number, least = described.get(name), int(name in COUNTS)
+        if type(number) is not int or not least <= number < 2**63:
+            raise ValueError(f"folder: expected a whole number of {least} or more for {name}, got {number!r}")
+    return described
 
 
-def _render_identity(folder: Path, described: dict[str, int], number: int) -> None:
-    """Render one person's frames into the arrays, then note that they are there."""
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(described)}
-    size, seed, every = described["size"], described["seed"] + number, described["every"]
-    person, length = Person.random(seed), described["frames"] // described["clips"] * every
-    motions = ((talking_head, seed), (talking_head, driver_of(seed)), (making_faces, seed))[: described["clips"]]
-    motion = Coefficients(torch.cat([moves(length, s).values for moves, s in motions]))
-    arrays["background"][number] = to_bytes(person.background(size)).numpy()
-    arrays["coefficients"][number] = motion.values.numpy()
-    for k in range(described["frames"]):
-        frame = person.render(motion.frame(k * every), size)
-        hit, face = frame.surface.hit, frame.surface.face.clamp_min(0)
-        found = {
-            "black": to_bytes(frame.alpha * frame.foreground - (1 - frame.alpha)).numpy(),
-            "alpha": mask_to_bytes(frame.alpha[0]).numpy(),
-            "labels": frame.labels[0].numpy(),
-            "corners": torch.where(hit[..., None], person.faces[face], 0).numpy(),
-            "weights": frame.surface.weights[..., :2].numpy(),
-            "depth": frame.surface.depth.numpy(),
-            "material": torch.where(hit, person.material[face], -1).numpy(),
-            "vertices": torch.cat([frame.screen, frame.vertex_depth[:, None]], 1).numpy(),
-        }
-        for name, value in found.items():
-            arrays[name][number, k] = value
-    for array in arrays.values():
-        array.flush()
-    done = np.load(folder / DONE, mmap_mode="r+")
-    done[number] = 1
-    done.flush()
+def open_array(file: Path) -> NDArray[Any]:
+    """An array that stays on the disk; what is read of it is loaded.
+
+    Raises:
+        ValueError: no such file, or a damaged one.
+    """
+    try:
+        if not file.is_file():
+            raise ValueError("it is no file")
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy's reader fails on damaged headers in many ways
+        raise ValueError(f"folder: cannot read {file.name} ({error})") from error
 
 
 class FrameCache:
-    """An opened cache; see :func:`build_cache`.
+    """An opened cache; :func:`flow3d.datasets.cache_build.build_cache` makes one.
 
     Raises:
         FileNotFoundError: no such folder, or its cache is not finished.
@@ -181,22 +97,19 @@ class FrameCache:
         if not (target / DESCRIPTION).is_file():
             why = "an unfinished one: build it again to finish it" if (target / UNFINISHED).is_file() else "none"
             raise FileNotFoundError(f"folder: expected a finished cache at {os.fspath(folder)!r}, found {why}")
-        described = json.loads((target / DESCRIPTION).read_text())
-        if described.get("version") != VERSION:
-            raise ValueError(f"folder: expected a cache of version {VERSION}, got {described.get('version')}")
-        self.identities, self.frames = int(described["identities"]), int(described["frames"])
-        self.size, self.seed, self.every = (int(described[name]) for name in ("size", "seed", "every"))
-        self.clips = int(described["clips"])
+        described = read_description(target / DESCRIPTION)
+        self.identities, self.frames = described["identities"], described["frames"]
+        self.size, self.seed, self.every = (described[name] for name in ("size", "seed", "every"))
+        self.clips = described["clips"]
         self.arrays: dict[str, NDArray[Any]] = {}
-        for name, (kind, shape) in _shapes(described).items():
-            try:
-                array = np.load(target / f"{name}.npy", mmap_mode="r")
-            except (OSError, ValueError) as error:
-                raise ValueError(f"folder: cannot read {name}.npy ({error})") from error
+        for name, (kind, shape) in shapes(described).items():
+            array = open_array(target / f"{name}.npy")
             if array.dtype != kind or array.shape != shape:
-                raise ValueError(f"{name}.npy: expected {kind} {shape}, got {array.dtype} {array.shape}")
+                raise ValueError(f"folder: expected {kind} {shape} in {name}.npy, got {array.dtype} {array.shape}")
             self.arrays[name] = array
         self.coefficients = torch.from_numpy(np.array(self.arrays["coefficients"]))  # (I, M * every, 73)
+        if not bool(torch.isfinite(self.coefficients).all()):
+            raise ValueError("folder: expected finite numbers in coefficients.npy, got NaN or infinity")
         self.kept = self.coefficients[:, :: self.every]  # (I, M, 73)
         self.held: dict[str, Tensor] = {}
 

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from flow3d import assets
 from flow3d.datasets.batch import Batch
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.evaluation.scores.consistency import cycle_distance
 from flow3d.evaluation.scores.metrics import mean_end_point_error, psnr
 from flow3d.files import write_whole

@@ -2,13 +2,15 @@
 
 import copy
 import json
+import shutil
 import time
 
 import numpy as np
 import pytest
 import torch
 
-from flow3d.datasets.cache import HARD, YAW, FrameCache, build_cache
+from flow3d.datasets.cache import HARD, YAW, FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.datasets.pairs import driver_of
 from flow3d.morphable import Person, exact_flow, making_faces, talking_head
 from tolerances import CACHE
@@ -106,31 +108,6 @@ def test_the_second_clip_moves_as_another_person_does(tmp_path):
             assert (first != second).all()
 
 
-def test_an_interrupted_build_is_finished_and_says_so_until_then(tmp_path, cache):
-    done = 0
-
-    def stop(count: int, total: int) -> None:
-        nonlocal done
-        done += 1
-        if done == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build_cache(tmp_path, 3, 4, 32, seed=SEED, every=12, progress=stop)
-    with pytest.raises(FileNotFoundError, match="unfinished"):
-        FrameCache(tmp_path)
-    build_cache(tmp_path, 3, 4, 32, seed=SEED, every=12, progress=stop)
-    assert done == 3
-    again = FrameCache(tmp_path)
-    assert all(np.array_equal(again.arrays[name], cache.arrays[name]) for name in cache.arrays)
-
-
-@pytest.mark.slow
-def test_several_processes_write_the_same_bytes(tmp_path, cache):
-    several = build_cache(tmp_path, 3, 4, 32, seed=SEED, every=12, workers=2)
-    assert all(np.array_equal(several.arrays[name], cache.arrays[name]) for name in cache.arrays)
-
-
 def test_a_pair_costs_about_a_millisecond(cache):
     rows = cache.draw(np.random.default_rng(0), 16)
     cache.batch(*rows)
@@ -150,27 +127,63 @@ def test_the_third_clip_makes_faces(tmp_path):
     assert (first != second).all()
 
 
-def test_bad_requests_are_named(tmp_path, cache):
+def test_a_pair_of_two_clips_needs_two(cache):
     with pytest.raises(ValueError, match="cross: expected a cache of 2 or more clips"):
         cache.draw(np.random.default_rng(0), 4, cross=0.5)
+
+
+@pytest.fixture
+def own(cache, tmp_path):
+    """A copy to be spoiled."""
+    return shutil.copytree(cache.folder, tmp_path / "own")
+
+
+def test_damaged_arrays_are_named(own):
+    np.save(own / "alpha.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"folder: expected uint8 \(3, 4, 32, 32\) in alpha.npy, got float64 \(3,\)"):
+        FrameCache(own)
+    (own / "alpha.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': ")
+    with pytest.raises(ValueError, match=r"folder: cannot read alpha.npy"):
+        FrameCache(own)
+    (own / "alpha.npy").unlink()
+    with pytest.raises(ValueError, match=r"folder: cannot read alpha.npy \(it is no file\)"):
+        FrameCache(own)
+
+
+def test_coefficients_that_are_not_finite_are_refused(own):
+    values = np.load(own / "coefficients.npy", mmap_mode="r+")
+    values[1, 2, 3] = np.nan
+    values.flush()
+    with pytest.raises(ValueError, match=r"folder: expected finite numbers in coefficients.npy"):
+        FrameCache(own)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 0}, "folder: expected a cache of version 2, got 0"),
+        ({"frames": "4"}, "folder: expected a whole number of 1 or more for frames, got '4'"),
+        ({"frames": True}, "folder: expected a whole number of 1 or more for frames, got True"),
+        ({"every": 0}, "folder: expected a whole number of 1 or more for every, got 0"),
+        ({"size": 10**400}, "folder: expected a whole number of 1 or more for size"),
+        ({"seed": None}, "folder: expected a whole number of 0 or more for seed, got None"),
+    ],
+    ids=["version", "word", "switch", "nothing", "endless", "missing"],
+)
+def test_a_description_that_says_nothing_sensible_is_refused(own, change, message):
+    description = own / "cache.json"
+    description.write_text(json.dumps(json.loads(description.read_text()) | change))
+    with pytest.raises(ValueError, match=message):
+        FrameCache(own)
+
+
+@pytest.mark.parametrize("text", ["", "[1", "[" * 100_000, "[]", "\x00"], ids=["empty", "torn", "deep", "list", "zero"])
+def test_a_description_that_is_no_json_object_is_refused(own, text):
+    (own / "cache.json").write_text(text)
+    with pytest.raises(ValueError, match=r"folder: expected (JSON in cache.json|a cache of version 2)"):
+        FrameCache(own)
+
+
+def test_a_folder_without_a_cache_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="folder: expected a finished cache"):
-        FrameCache(tmp_path)
-    with pytest.raises(ValueError, match="seed: expected all identities"):
-        build_cache(tmp_path, 2, seed=999_999)
-    with pytest.raises(ValueError, match="frames: expected 2"):
-        build_cache(tmp_path, 2, 1)
-    with pytest.raises(ValueError, match="size: expected a power of two"):
-        build_cache(tmp_path, 2, size=33)
-    with pytest.raises(ValueError, match="clips: expected 1, 2 or 3"):
-        build_cache(tmp_path, 2, 8, 32, clips=4)
-    with pytest.raises(ValueError, match="frames: expected two or more for each of 2 clips"):
-        build_cache(tmp_path, 2, 5, 32, clips=2)
-    build_cache(tmp_path, 1, 2, 16, every=1)
-    with pytest.raises(ValueError, match="folder: expected an empty one or the same cache"):
-        build_cache(tmp_path, 2, 2, 16, every=1)
-    np.save(tmp_path / "alpha.npy", np.zeros(3))
-    with pytest.raises(ValueError, match=r"alpha.npy: expected uint8"):
-        FrameCache(tmp_path)
-    (tmp_path / "cache.json").write_text(json.dumps({"version": 0}))
-    with pytest.raises(ValueError, match="version"):
         FrameCache(tmp_path)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 
 
 @pytest.fixture(scope="session")

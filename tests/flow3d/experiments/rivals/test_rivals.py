@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from flow3d.config import preset
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.experiments.ablations import Budget
 from flow3d.experiments.rivals import ABSENT, RIVALS, rival
 from flow3d.experiments.rivals.base import Asked, check_asked

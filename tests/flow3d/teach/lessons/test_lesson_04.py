@@ -9,7 +9,7 @@ import torch
 
 from flow3d import FlowRenderer
 from flow3d.config import preset
-from flow3d.datasets.cache import build_cache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.teach.lessons import lesson_04
 
 STEPS = 2

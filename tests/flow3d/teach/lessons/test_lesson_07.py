@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from flow3d import FlowRenderer, preset
 from flow3d.datasets.batch import Batch
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.teach.figures.training import HUES, ZERO, loss_curves, read_curve, recorded, share_bars, signature
 from flow3d.teach.lessons import lesson_07
 from flow3d.teach.lessons.lesson_07 import NETWORKS, WatchedTrainer, flow_error, joined, shuffled, term_gradients, thin
