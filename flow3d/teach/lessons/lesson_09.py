@@ -1,20 +1,15 @@
-"""For notebook 09: a clip as pairs with true answers, opinions of pictures, films that say what they are, and a studio
-for somebody's own picture and clip."""
+"""For notebook 09: a clip as pairs with true answers, opinions of pictures, and a studio for
+somebody's own picture and clip."""
 
-import io
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import cv2
 import ipywidgets as widgets
 import torch
 from IPython.display import display
 from jaxtyping import Float
-from PIL import Image as PillowImage
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from flow3d.datasets import Pair
@@ -25,11 +20,10 @@ from flow3d.evaluation.measure.edits import EDITS, Question
 from flow3d.evaluation.measure.pair_rows import FEWEST, regions
 from flow3d.evaluation.pairs.pair_files import ListedPair
 from flow3d.evaluation.scores.metrics import end_point_error, gradient, psnr, response
-from flow3d.files import write_whole
 from flow3d.morphable import Coefficients, exact_flow, talking_head
 from flow3d.morphable.coefficients import EXPRESSION
 from flow3d.perception.regressor import shipped_regressor
-from flow3d.preprocessing.images import MARK, from_uint8, read_image, to_uint8
+from flow3d.preprocessing.images import from_uint8, middle_square, read_image, to_uint8
 from flow3d.renderer import FlowRenderer
 from flow3d.sizes import RADIUS
 from flow3d.teach.figures import row
@@ -38,7 +32,7 @@ from flow3d.teach.widget import MIME_WIDGET
 
 Picture = Float[Tensor, "3 S S"]
 Flow = Float[Tensor, "3 S S"]
-SIZE, FPS = 64, 25.0
+SIZE = 64
 
 
 def clip_pairs(
@@ -121,26 +115,6 @@ def table(rows: Mapping[str, Sequence[float]], heads: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def write_film(path: str | os.PathLike[str], frames: Iterable[Picture], fps: float = FPS) -> None:
-    """Write frames as a looping GIF or animated PNG that says inside that no camera took it.
-
-    Raises:
-        ValueError: no frames, ``fps`` not positive, or another suffix.
-    """
-    file = Path(path)
-    first, *rest = [PillowImage.fromarray(to_uint8(frame)) for frame in frames] or [None]
-    if first is None or not fps > 0 or file.suffix.lower() not in (".gif", ".png"):
-        raise ValueError(f"path: expected frames for a .gif or .png, at a positive rate, got {file.name!r} at {fps}")
-    note = PngInfo()
-    note.add_text("Comment", MARK.decode())
-    kind: dict[str, Any] = {"pnginfo": note} if file.suffix.lower() == ".png" else {"comment": MARK}
-    buffer = io.BytesIO()
-    first.save(
-        buffer, file.suffix[1:].upper(), save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **kind
-    )
-    write_whole(file, buffer.getvalue())
-
-
 def picture_of(content: bytes) -> Picture:
     """The largest centred square of an image file's content, at the renderer's size.
 
@@ -151,10 +125,7 @@ def picture_of(content: bytes) -> Picture:
         file = Path(folder) / "upload"
         file.write_bytes(content)
         rgb = to_uint8(read_image(file))
-    side = min(rgb.shape[:2])
-    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
-    way = cv2.INTER_AREA if side > SIZE else cv2.INTER_CUBIC
-    return from_uint8(cv2.resize(rgb[top : top + side, left : left + side], (SIZE, SIZE), interpolation=way))
+    return from_uint8(middle_square(rgb, SIZE))
 
 
 class Studio:

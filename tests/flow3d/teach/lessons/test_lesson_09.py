@@ -1,4 +1,4 @@
-"""Notebook 09's tools: clips with true answers, opinions, marked films, the studio, and tables drawn from the seeds."""
+"""Notebook 09's tools: clips with true answers, opinions, the studio, and tables drawn from the seeds."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from flow3d.evaluation.measure.edits import question_of
 from flow3d.evaluation.pairs.pair_files import published
 from flow3d.evaluation.scores.metrics import blur
 from flow3d.morphable import Coefficients, Person, talking_head
-from flow3d.preprocessing import is_generated, read_image, write_image
+from flow3d.preprocessing import read_image, write_image
 from flow3d.teach.figures import results
 from flow3d.teach.lessons import lesson_09
 
@@ -83,19 +83,6 @@ def test_the_gain_of_the_truth_is_one_and_of_half_a_change_one_half():
 def test_a_table_has_dashes_for_what_is_not_known():
     text = lesson_09.table({"a": [1.0, float("nan")]}, ("x", "y"))
     assert text.splitlines()[1].split() == ["a", "1.00", "–"]
-
-
-@pytest.mark.parametrize("name", ["film.gif", "film.png"])
-def test_a_film_says_that_it_is_generated(tmp_path, name):
-    frames = [torch.full((3, 16, 16), level) for level in (-1.0, 0.0, 1.0)]
-    lesson_09.write_film(tmp_path / name, frames)
-    assert is_generated(tmp_path / name)
-
-
-@pytest.mark.parametrize(("name", "count", "fps"), [("film.avi", 2, 25), ("film.gif", 0, 25), ("film.gif", 2, 0)])
-def test_a_film_of_nothing_is_refused(tmp_path, name, count, fps):
-    with pytest.raises(ValueError, match=r"path: expected frames for a \.gif or \.png, at a positive rate"):
-        lesson_09.write_film(tmp_path / name, [torch.zeros(3, 16, 16)] * count, fps)
 
 
 def test_a_picture_is_cut_to_its_middle_square(tmp_path):
