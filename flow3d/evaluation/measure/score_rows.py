@@ -16,7 +16,6 @@ from ..scores.motion_scores import Seen, distances, landmarks, look
 from .pair_rows import Row
 
 HEADS, FID = "Fréchet distance over head features", "FID"
-MOTION = ("aed", "apd_rot", "apd_rt", "akd")
 
 
 @dataclass(frozen=True, eq=False)

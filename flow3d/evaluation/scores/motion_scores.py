@@ -48,7 +48,6 @@ _SIDES = {"left": -1.0, "right": 1.0}
 POINTS = {f"{n}_{s}": (sign * x, y, how) for s, sign in _SIDES.items() for n, (x, y, how) in _ONE_SIDE.items()}
 POINTS |= _MIDDLE
 LANDMARKS = tuple(POINTS)  # 29 names
-FIVE = ("lid_upper_left", "lid_upper_right", "nose_tip", "mouth_corner_left", "mouth_corner_right")
 
 
 @lru_cache(maxsize=1)

@@ -82,14 +82,12 @@ class Rival(nn.Module):
     Attributes:
         paper: who described it.
         driven_by: the 3DMM coefficients, or the driving picture itself.
-        has_flow: whether it has a flow from frame to source, which is then taught on the exact one first.
         style: weight of the style loss, for papers that have one.
         widths: its sizes at the presets it knows.
     """
 
     paper: ClassVar[str]
     driven_by: ClassVar[Literal["coefficients", "picture"]]
-    has_flow: ClassVar[bool] = True
     style: ClassVar[float] = 0.0
     widths: ClassVar[dict[str, Widths]]
 

@@ -50,7 +50,6 @@ class BiLayer(Rival):
 
     paper = "Zakharov et al., ECCV 2020"
     driven_by = "coefficients"
-    has_flow = False
     widths: ClassVar = {
         "micro": Widths("micro", motion=(40, 32, 20), paint=(40, 32, 20)),
         "tiny": Widths("tiny", motion=(128, 128, 96, 48), paint=(128, 128, 96, 48)),

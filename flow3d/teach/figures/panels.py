@@ -1,4 +1,4 @@
-"""Figures made of pictures: side by side, arrows, slices, errors."""
+"""Figures made of pictures: side by side, slices, errors."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,7 +17,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from flow3d.teach.figures.picture import Image, Picture, difference, flow_to_rgb, flow_wheel, to_rgb8
-from flow3d.teach.figures.style import COLORS, INK, MAGNITUDE, SIGNED, new_figure, show_picture
+from flow3d.teach.figures.style import INK, MAGNITUDE, SIGNED, new_figure, show_picture
 
 WIDTH = 9.0  # inches: the text width of a notebook
 
@@ -74,38 +74,6 @@ def _caption(text: str, width: int) -> UInt8[np.ndarray, "H W 3"]:
     strip = PillowImage.new("RGB", (width, 22), "white")
     ImageDraw.Draw(strip).text(((width - 6) / 2, 11), text, INK, font, anchor="mm")
     return np.array(strip)
-
-
-def quiver(image: Picture, flow: Float[Tensor, "C H W"], step: int | None = None, title: str = "") -> Figure:
-    """Return the image under arrows of the flow, at their true length, one every ``step`` pixels.
-
-    The flow is a backward one: an arrow starts at the pixel that is filled and points to where its colour comes from.
-
-    Args:
-        image: of the flow's height and width.
-        flow: (dx,dy) or (dx,dy,dz) in pixels, +y down; arrows shorter than a tenth of a pixel are left out.
-        step: a 16th of the width by default.
-        title: above the picture.
-
-    Raises:
-        ValueError: ``image`` and ``flow`` differ in height or width, or ``flow`` has neither 2 nor 3 channels.
-    """
-    rgb = to_rgb8(image)
-    if flow.ndim != 3 or flow.shape[0] not in (2, 3) or tuple(flow.shape[1:]) != rgb.shape[:2]:
-        raise ValueError(
-            f"flow must be (2 or 3, {rgb.shape[0]}, {rgb.shape[1]}) like the image; got {tuple(flow.shape)}"
-        )
-    step = step or max(1, rgb.shape[1] // 16)
-    y, x = np.mgrid[step // 2 : rgb.shape[0] : step, step // 2 : rgb.shape[1] : step]
-    dx, dy = flow[:2].detach().float().cpu().numpy()[:, y, x]
-    moving = np.hypot(dx, dy) > 0.1
-    with new_figure(1, 1, 3.6, 3.6 * rgb.shape[0] / rgb.shape[1] + 0.25) as (figure, axes):
-        show_picture(axes[0][0], rgb, title, alpha=0.75)
-        # A dark arrow with a light edge can be seen on any image.
-        shape: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.007, "linewidth": 0.6}
-        arrows = [field[moving] for field in (x, y, dx, dy)]
-        axes[0][0].quiver(*arrows, color=COLORS["blue"], edgecolor="white", **shape)
-    return figure
 
 
 def flow_slices(flow: Float[Tensor, "3 D H W"], depths: Sequence[int] | None = None) -> Figure:

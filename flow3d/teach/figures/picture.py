@@ -1,16 +1,14 @@
-"""Turn images, flows, labels and differences into pictures."""
-
-from collections.abc import Mapping
+"""Turn images, flows and differences into pictures."""
 
 import cv2
 import matplotlib
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from flow3d.preprocessing.images import mask_to_bytes, to_bytes
-from flow3d.teach.figures.style import COLORS, MAGNITUDE
+from flow3d.teach.figures.style import MAGNITUDE
 
 Image = Float[Tensor, "3 H W"]
 # Sizes are left open: pictures shown together may differ in size.
@@ -102,24 +100,3 @@ def colour(values: Float[Tensor, "H W"], name: str) -> Image:
     """Colour values in [0,1] by one of matplotlib's colour maps."""
     rgb = matplotlib.colormaps[name](values.clamp(0, 1).numpy())[..., :3]
     return torch.from_numpy(rgb.astype(np.float32)).permute(2, 0, 1) * 2 - 1
-
-
-def label_image(labels: Int[Tensor, "1 H W"], parts: Mapping[str, int]) -> Image:
-    """Colour part labels: each part keeps its colour from picture to picture, the first one listed is white.
-
-    Args:
-        labels: whole numbers.
-        parts: name -> number, such as ``flow3d.morphable.PARTS``.
-    """
-    hexes = [
-        "#FFFFFF",
-        *(value for name, value in COLORS.items() if name != "grey"),
-        "#F0E442",
-        "#7A7A7A",
-        "#332288",
-        "#44AA99",
-    ]
-    table = torch.full((max([*parts.values(), int(labels.max())]) + 1, 3), 0.0)  # a number without a name is black
-    for place, number in enumerate(parts.values()):
-        table[number] = torch.tensor(matplotlib.colors.to_rgb(hexes[place % len(hexes)]))
-    return table[labels[0].long().cpu()].permute(2, 0, 1) * 2 - 1

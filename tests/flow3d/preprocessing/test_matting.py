@@ -5,7 +5,7 @@ import torch
 
 from flow3d.datasets import make_pair
 from flow3d.morphable import Coefficients
-from flow3d.preprocessing import grabcut
+from flow3d.preprocessing import grabcut, images
 from flow3d.preprocessing.matting import seeded_grabcut
 
 
@@ -65,3 +65,12 @@ def test_a_head_out_of_sight_seeds_nothing():
     image, _ = on_grey(44)
     away = Coefficients.neutral().replace(translation_x=30.0).windows()[0]
     assert torch.equal(seeded_grabcut(image, away), grabcut(image))
+
+
+def test_a_picture_is_checked_once_on_its_way(monkeypatch):
+    checked = []
+    monkeypatch.setattr(images, "check_image", lambda image, argument: checked.append(argument))
+    image, _ = on_grey(44)
+    grabcut(image)
+    seeded_grabcut(image, Coefficients.neutral().windows()[0])
+    assert checked == ["image", "image"]

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from flow3d.datasets.pairs import identity_of
-from flow3d.evaluation.measure.score_rows import HEADS, MOTION, Scored, score_rows
+from flow3d.evaluation.measure.score_rows import HEADS, Scored, score_rows
 from flow3d.evaluation.report.score_tables import absent_note, score_table, truth_table
 from flow3d.evaluation.scores.backbones import Backbones, load_backbones
 from flow3d.evaluation.scores.metrics import blur
+
+MOTION = ("aed", "apd_rot", "apd_rt", "akd")
 
 
 @pytest.fixture(scope="module")
