@@ -84,7 +84,7 @@ def test_a_strict_model_keeps_the_sources_matte_at_the_start():
     ready = model.prepare(PAIR.source, PAIR.source_alpha)
     stages = model.stages(ready, PAIR.driving_window[None])
     torch.testing.assert_close(stages.alpha[0], PAIR.source_alpha)
-    assert stages.hole.max() <= 0.25 + 1e-6  # alpha (1 - alpha): only at soft edges
+    assert stages.hole.max() <= 0.25  # alpha (1 - alpha): only at soft edges
 
 
 def test_background_that_is_known_stays_to_the_bit():
@@ -93,9 +93,9 @@ def test_background_that_is_known_stays_to_the_bit():
     known[..., :16] = 0
     output = model.inpainter(PAIR.source[None], hole, z, known)[0]
     assert torch.equal(output[..., 16:], PAIR.source[..., 16:])
-    assert not torch.allclose(output[..., :16], PAIR.source[..., :16], atol=0.1)
+    assert (output - PAIR.source)[..., :16].abs().max() > 0.1
     strict = FlowRenderer(preset("micro")).eval()
-    assert not torch.allclose(strict.inpainter(PAIR.source[None], hole, z, known)[0], PAIR.source, atol=0.1)
+    assert (strict.inpainter(PAIR.source[None], hole, z, known)[0] - PAIR.source).abs().max() > 0.1
 
 
 def test_a_person_that_is_kept_stays_and_the_hole_alone_is_painted():
@@ -110,7 +110,7 @@ def test_a_person_that_is_kept_stays_and_the_hole_alone_is_painted():
     full = torch.ones_like(hole)
     blank = torch.full_like(painted, -1.0)
     torch.testing.assert_close(model.inpainter(blank, full, z, 1 - full), model.inpainter(blank, full, z))
-    assert not torch.allclose(painted, stages.output, atol=0.1)
+    assert (painted - stages.output).abs().max() > 0.1
 
 
 def test_memory_does_not_grow_with_the_clip():

@@ -11,6 +11,7 @@ import cases
 import operations
 import roofline
 from limits import floor_of
+from tolerances import BENCH
 
 RESULTS = pathlib.Path(operations.__file__).parent / "results"
 
@@ -135,7 +136,7 @@ def test_the_recorded_table_of_a_card_is_empty_or_has_its_record(bench, monkeypa
     ],
 )
 def test_the_floors_are_the_bytes_that_were_counted(point, megabytes):
-    assert floor_of(*point).bytes / 1e6 == pytest.approx(megabytes, abs=0.1)
+    assert floor_of(*point).bytes / 1e6 == pytest.approx(megabytes, abs=BENCH["megabytes"][0])
     both = floor_of(point[0], "forward+backward", *point[2:]).bytes
     assert both == sum(floor_of(point[0], each, *point[2:]).bytes for each in ("forward", "backward"))
 

@@ -9,6 +9,7 @@ from lesson import PATHS, checks_in, read
 from flow3d.teach.exercises import checks
 from flow3d.teach.exercises.exercise import Exercise
 from flow3d.teach.source import source_text
+from tolerances import LESSONS
 
 EXERCISES = list(checks.registered().values())
 
@@ -45,8 +46,8 @@ def test_cases_are_fresh_repeatable_and_quick(exercise):
         first, second = make(), make()
         assert isinstance(first, tuple)
         assert all(a is not b for a, b in zip(first, second, strict=True) if hasattr(a, "shape"))
-    assert exercise.rtol <= 1e-2, "a looser tolerance lets wrong answers through"
-    assert exercise.atol <= 1e-2, "a looser tolerance lets wrong answers through"
+    assert exercise.rtol <= LESSONS["loosest answer"][0], "a looser tolerance lets wrong answers through"
+    assert exercise.atol <= LESSONS["loosest answer"][0], "a looser tolerance lets wrong answers through"
 
 
 def test_the_solution_is_the_package_function(exercise):

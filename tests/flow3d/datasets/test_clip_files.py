@@ -6,6 +6,7 @@ import torch
 
 from flow3d.datasets import make_clip
 from flow3d.datasets.clip_files import EXAMPLE, example_clip, load_clip, save_clip
+from tolerances import CACHE, VIDEO
 
 
 def test_a_clip_survives_its_file(tmp_path):
@@ -15,8 +16,8 @@ def test_a_clip_survives_its_file(tmp_path):
     assert torch.equal(again.coefficients.values, clip.coefficients.values)
     assert torch.equal(again.labels, clip.labels)
     for name in ("frames", "background"):
-        assert (getattr(again, name) - getattr(clip, name)).abs().max() <= 1 / 255 + 1e-6  # half a step of 2/255
-    assert (again.alphas - clip.alphas).abs().max() <= 0.5 / 255 + 1e-6
+        assert (getattr(again, name) - getattr(clip, name)).abs().max() <= VIDEO["eight bits"][0]
+    assert (again.alphas - clip.alphas).abs().max() <= VIDEO["eight bits of a matte"][0]
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
@@ -31,9 +32,9 @@ def test_the_example_is_what_its_recipe_makes():
     assert len(clip) == EXAMPLE["frames"]
     assert clip.windows.shape == (EXAMPLE["frames"], 73, 27)
     fresh = make_clip(EXAMPLE["seed"], 1, EXAMPLE["size"])
-    # another machine may round a pixel at an edge differently; the scene must be the same
-    assert (clip.frames[0] - fresh.frames[0]).abs().mean() < 2 / 255
-    torch.testing.assert_close(clip.coefficients.values[0], fresh.coefficients.values[0], rtol=0, atol=1e-5)
+    assert (clip.frames[0] - fresh.frames[0]).abs().mean() < CACHE["recipe's picture"][0]
+    coefficients, again = clip.coefficients.values[0], fresh.coefficients.values[0]
+    torch.testing.assert_close(coefficients, again, rtol=0, atol=CACHE["recipe"][0])
 
 
 def test_what_is_no_clip_is_refused(tmp_path):

@@ -28,12 +28,12 @@ def naive(screen, depth, faces, double_sided):
                 second = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
                 third = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
                 flat = np.array([1 - second - third, second, third])
-                unsure[y, x] |= abs(flat.min()) < 1e-4
+                unsure[y, x] |= abs(flat.min()) < MORPHABLE["edge or tie"][0]
                 if flat.min() < 0:
                     continue
                 over = flat / depth[corners]
                 here = 1 / over.sum()
-                unsure[y, x] |= abs(here - nearest[y, x]) < 1e-4
+                unsure[y, x] |= abs(here - nearest[y, x]) < MORPHABLE["edge or tie"][0]
                 if here < nearest[y, x]:
                     face[y, x], nearest[y, x], weights[y, x] = number, here, over * here
     return face, weights, nearest, unsure

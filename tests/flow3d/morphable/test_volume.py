@@ -6,7 +6,7 @@ import torch
 from flow3d.morphable import PARTS, Coefficients, Person, exact_flow
 from flow3d.morphable.volume import VolumeGrid, composite, rigid_flow
 from flow3d_kernels import warp3d
-from tolerances import RIGID_FLOW, VOLUME_PICTURE
+from tolerances import VOLUME
 
 GRID = VolumeGrid(size=64, slices=32)
 
@@ -26,7 +26,7 @@ def test_looking_through_a_lifted_frame_gives_the_frame_back(person):
     solid = frame.alpha[0] > 0.999
     inside = solid & (alpha[0] > 0.5)
     assert inside.sum() > 0.97 * solid.sum()
-    assert (picture - frame.foreground)[:, inside].abs().mean() < VOLUME_PICTURE
+    assert (picture - frame.foreground)[:, inside].abs().mean() < VOLUME["lifted picture"][0]
     assert (alpha[0][frame.alpha[0] == 0] == 0).all()
 
 
@@ -40,7 +40,7 @@ def test_each_pixel_lies_in_the_slice_of_its_depth(person):
 
 def test_no_turn_is_no_flow():
     angles = torch.tensor([0.1, -0.4, 0.2])
-    assert GRID.rigid_flow(angles, angles).abs().max() < 1e-4
+    assert GRID.rigid_flow(angles, angles).abs().max() < VOLUME["no turn"][0]
 
 
 def error_on_the_head(flow, source, target, grid):
@@ -62,7 +62,7 @@ def error_on_the_head(flow, source, target, grid):
 def test_the_rigid_flow_is_the_exact_flow_on_the_head(person):
     source, target = turned(person, yaw=-0.2, pitch=0.1), turned(person, yaw=0.3, roll=0.1)
     rigid = GRID.rigid_flow(torch.tensor([0.1, -0.2, 0.0]), torch.tensor([0.0, 0.3, 0.1]))
-    assert error_on_the_head(rigid, source, target, GRID) < RIGID_FLOW
+    assert error_on_the_head(rigid, source, target, GRID) < VOLUME["rigid flow"][0]
 
 
 def test_it_is_the_exact_flow_of_a_head_that_moves_in_another_crop_too(person):
@@ -70,7 +70,7 @@ def test_it_is_the_exact_flow_of_a_head_that_moves_in_another_crop_too(person):
     there = {"yaw": 0.1, "translation_y": -0.04, "translation_z": 0.2, "crop_scale": 1.1, "crop_x": 9.0}
     source, target = (Coefficients.neutral().replace(**pose).values[:, 64:] for pose in (here, there))
     flow = rigid_flow(source, target, GRID.depths(), GRID.size)[0]
-    assert error_on_the_head(flow, turned(person, **here), turned(person, **there), GRID) < RIGID_FLOW
+    assert error_on_the_head(flow, turned(person, **here), turned(person, **there), GRID) < VOLUME["rigid flow"][0]
 
 
 def test_a_coarse_rigid_flow_is_the_fine_one(person):

@@ -28,7 +28,7 @@ def test_verification_by_hand():
     assert found["auc"] == pytest.approx(3 / 4)
     assert found["top-1"] == pytest.approx(3 / 4)  # the last one's nearest is the first
     cosines = torch.deg2rad(torch.tensor([20.0, 70.0, 30.0, 80.0])).cos().tolist()
-    assert (found["same"], found["other"]) == pytest.approx((sum(cosines[:2]) / 2, sum(cosines[2:]) / 2), abs=1e-6)
+    assert (found["same"], found["other"]) == pytest.approx((sum(cosines[:2]) / 2, sum(cosines[2:]) / 2))
 
 
 def test_one_person_alone_cannot_be_told_apart():
@@ -51,7 +51,7 @@ def test_embeddings_have_length_one_at_any_size_and_in_any_batch(shipped):
     found = shipped.embed(frames)
     limit = EVALUATION["cosine"][0]
     torch.testing.assert_close(found.norm(dim=1), torch.ones(3), rtol=0, atol=limit)
-    torch.testing.assert_close(shipped.embed(frames, batch=1), found, rtol=0, atol=10 * limit)
+    torch.testing.assert_close(shipped.embed(frames, batch=1), found, rtol=0, atol=limit)
     with pytest.raises(ValueError, match="frames: expected finite numbers in"):
         shipped.embed(torch.full((1, 3, 64, 64), torch.nan))
 

@@ -9,7 +9,7 @@ import torch
 from flow3d.morphable import Coefficients, ProceduralHead, rotation_matrix
 from flow3d.preprocessing import FaceLandmarks, astronaut, crop_portrait, fit_head
 from flow3d.preprocessing.fitting import landmark_vertices
-from tolerances import FIT_ANGLE, FIT_PIXELS
+from tolerances import PHOTOGRAPH
 
 HEAD = ProceduralHead()
 
@@ -34,22 +34,24 @@ def test_the_five_vertices_lie_where_their_names_say():
 def test_a_known_pose_is_found_again(pose):
     fit = fit_head(landmarks_of(**pose))
     for name in ("pitch", "yaw", "roll"):
-        assert float(fit.coefficients[name]) == pytest.approx(pose.get(name, 0.0), abs=FIT_ANGLE)
-    assert float(fit.residual.max()) < FIT_PIXELS
+        assert float(fit.coefficients[name]) == pytest.approx(pose.get(name, 0.0), abs=PHOTOGRAPH["angle"][0])
+    assert float(fit.residual.max()) < PHOTOGRAPH["residual"][0]
 
 
 def test_scale_and_place_do_not_change_the_angles():
     small, large = (fit_head(landmarks_of(s, o, yaw=0.4)) for s, o in ((20.0, (9.0, 4.0)), (400.0, (900.0, 100.0))))
-    torch.testing.assert_close(small.coefficients.rotation, large.coefficients.rotation, rtol=0, atol=1e-4)
-    assert large.scale / small.scale == pytest.approx(20, rel=1e-3)
+    limit = PHOTOGRAPH["same pose"][0]
+    torch.testing.assert_close(small.coefficients.rotation, large.coefficients.rotation, rtol=0, atol=limit)
+    assert large.scale / small.scale == pytest.approx(20)
 
 
 def test_a_fit_of_mirrored_points_is_mirrored():
     points = landmarks_of(yaw=0.4, roll=0.2).points()
     mirrored = points[[1, 0, 2, 4, 3]] * torch.tensor([-1.0, 1.0]) + torch.tensor([256.0, 0.0])
     a, b = fit_head(FaceLandmarks.from_points(points)), fit_head(FaceLandmarks.from_points(mirrored))
-    assert float(a.coefficients["yaw"]) == pytest.approx(-float(b.coefficients["yaw"]), abs=1e-3)
-    assert float(a.coefficients["roll"]) == pytest.approx(-float(b.coefficients["roll"]), abs=1e-3)
+    for name in ("yaw", "roll"):
+        here, there = (float(fit.coefficients[name]) for fit in (a, b))
+        assert here == pytest.approx(-there, abs=PHOTOGRAPH["same pose"][0])
 
 
 def test_the_rotation_can_be_differentiated():
@@ -109,14 +111,14 @@ def test_a_crop_is_upright_and_centred():
     image, points = astronaut()
     crop, moved = crop_portrait(image, points, 128)
     assert crop.shape == (3, 128, 128)
-    assert moved.left_eye[1] == pytest.approx(moved.right_eye[1], abs=1e-6)
+    assert moved.left_eye[1] == pytest.approx(moved.right_eye[1], abs=PHOTOGRAPH["level eyes"][0])
     middle = moved.points().mean(0)
     assert (middle - 64).abs().max() < 16
     # the pixel under a landmark is the same pixel of the photograph
     x, y = (round(v) for v in moved.nose_tip)
     u, v = (round(v) for v in points.nose_tip)
     near = image[:, v - 2 : v + 3, u - 2 : u + 3].flatten(1)
-    assert (near - crop[:, y, x, None]).abs().amax(0).min() < 0.15
+    assert (near - crop[:, y, x, None]).abs().amax(0).min() < PHOTOGRAPH["pixel of a crop"][0]
 
 
 def test_a_crop_of_a_large_photograph_is_the_crop_of_the_small_one():

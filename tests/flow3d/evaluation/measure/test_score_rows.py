@@ -10,6 +10,7 @@ from flow3d.evaluation.measure.score_rows import HEADS, Scored, score_rows
 from flow3d.evaluation.report.score_tables import absent_note, score_table, truth_table
 from flow3d.evaluation.scores.backbones import Backbones, load_backbones
 from flow3d.evaluation.scores.metrics import blur
+from tolerances import EVALUATION
 
 MOTION = ("aed", "apd_rot", "apd_rt", "akd")
 
@@ -55,7 +56,7 @@ def test_distances_of_sets_need_four_frames_and_the_truth_is_nearest(pairs, back
     twice = {number: pair for number, pair in enumerate([*pairs.values()] * 2)}
     found = score_rows(scored(twice, stacked(twice, "target")), backbones)[1]
     assert set(found) == {HEADS}
-    assert found[HEADS]["output"] == pytest.approx(0, abs=1e-9)
+    assert found[HEADS]["output"] == pytest.approx(0, abs=EVALUATION["Fréchet"][0])
     assert found[HEADS]["copy"] > 0.01
 
 

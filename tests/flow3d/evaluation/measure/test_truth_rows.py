@@ -25,7 +25,7 @@ def test_the_truth_is_perfect_and_the_copy_is_its_own_baseline(pairs):
         best, worst = truth_row(pair.target, pair), truth_row(pair.source, pair)
         for area, where in hidden_regions(pair).items():
             if int(where.sum()) >= 8:
-                assert best[f"{area} output"] == pytest.approx(CEILING, abs=1e-3)
+                assert best[f"{area} output"] == pytest.approx(CEILING, abs=EVALUATION["decibels"][0])
                 assert worst[f"{area} output"] == worst[f"{area} copy"] < 30
             else:
                 assert math.isnan(best[f"{area} output"])

@@ -5,6 +5,7 @@ import pytest
 from flow3d.datasets import make_pair
 from flow3d.evaluation.pairs.pair_files import COUNTS, ListedPair, as_text, list_pairs, published, read_list
 from flow3d.evaluation.pairs.protocols import WIDE
+from tolerances import EVALUATION
 
 HEAD = "seed,driver,source_frame,driving_frame,yaw_difference,bin\n"
 
@@ -22,7 +23,7 @@ def test_the_shipped_list_is_what_the_command_writes(protocol):
 def test_a_row_renders_the_pair_it_names():
     for row in (published("cross")[3], published("self")[3]):
         pair, again = row.render(16), make_pair(row.seed, 16, cross=row.driver != row.seed)
-        assert pair.yaw_difference == pytest.approx(row.yaw_difference, abs=0.006)  # the list has two decimals
+        assert pair.yaw_difference == pytest.approx(row.yaw_difference, abs=EVALUATION["published yaw"][0])
         assert (pair.target == again.target).all()
         assert (pair.driving is pair.target) == (row.driver == row.seed)
 

@@ -22,6 +22,7 @@ from flow3d.evaluation.scores.metrics import (
 from tolerances import EVALUATION, MORPHABLE
 
 LIMIT = EVALUATION["by hand"][0]
+DECIBELS = EVALUATION["decibels"][0]
 EVERYWHERE = torch.ones(6, 8, dtype=torch.bool)
 
 
@@ -57,17 +58,17 @@ def test_an_affine_map_of_two_pixels_is_refused():
 def test_psnr_of_a_known_error():
     a = torch.zeros(3, 6, 8)
     b = a + 0.2
-    assert psnr(a, b) == psnr(a, b, EVERYWHERE) == pytest.approx(20.0, abs=1e-4)  # (2 / 0.2)^2 is 20 dB
+    assert psnr(a, b) == psnr(a, b, EVERYWHERE) == pytest.approx(20.0, abs=DECIBELS)  # (2 / 0.2)^2 is 20 dB
     half = EVERYWHERE.clone()
     half[:, 4:] = False
     b[:, :, 4:] = 1.0  # outside `where`: it does not count
-    assert psnr(a, b, half) == pytest.approx(20.0, abs=1e-4)
+    assert psnr(a, b, half) == pytest.approx(20.0, abs=DECIBELS)
 
 
 def test_psnr_is_symmetric_and_has_a_ceiling():
     a, b = ramp(3, 6, 8), ramp(3, 6, 8).flip(2)
     assert psnr(a, b, EVERYWHERE) == psnr(b, a, EVERYWHERE)
-    assert psnr(a, a, EVERYWHERE) == pytest.approx(10 * math.log10(4e10), abs=1e-4)
+    assert psnr(a, a, EVERYWHERE) == pytest.approx(10 * math.log10(4e10), abs=DECIBELS)
 
 
 def test_psnr_agrees_with_scikit_image():

@@ -19,7 +19,7 @@ from flow3d.evaluation.scores.motion_scores import (
 from flow3d.morphable import Person, talking_head
 from flow3d.morphable.coefficients import index
 from flow3d.perception import CoefficientRegressor
-from tolerances import EVALUATION, MORPHABLE
+from tolerances import EVALUATION
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_landmarks_are_the_heads_own_vertices():
     person, motion = Person.random(1_000_003), talking_head(30, 1_000_003).values[29]
     frame = person.render(motion, 256)
     found = landmarks(torch.cat([motion, person.alpha])[None])[0]
-    torch.testing.assert_close(found, frame.screen[landmark_vertices()], rtol=0, atol=4 * MORPHABLE["pixels"][0])
+    torch.testing.assert_close(found, frame.screen[landmark_vertices()], rtol=0, atol=EVALUATION["landmarks"][0])
 
 
 def test_landmarks_lie_where_their_names_say():
@@ -56,7 +56,7 @@ def test_landmarks_lie_where_their_names_say():
         assert side not in ("left", "right") or (x < 127.5) == (side == "left"), name
         if side == "left":  # the mean head is symmetric
             mirrored = at[name.removesuffix("left") + "right"]
-            assert (255 - x, y) == pytest.approx(mirrored, abs=0.5)
+            assert (255 - x, y) == pytest.approx(mirrored, abs=EVALUATION["landmarks"][0])
     order = ("brow_middle_left", "lid_upper_left", "lid_lower_left", "nose_tip", "lip_upper_middle", "chin")
     heights = [at[name][1] for name in order]
     assert heights == sorted(heights)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flow3d.evaluation.scores.statistics import estimate, largest, mean, median, ratio
+from tolerances import EVALUATION
 
 
 def test_a_mean_its_spread_and_its_interval():
@@ -20,7 +21,7 @@ def test_the_interval_is_as_wide_as_theory_says():
     values = np.random.default_rng(0).normal(size=400)
     found = mean(values.tolist())
     standard_error = values.std(ddof=1) / 20
-    assert found.high - found.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)  # 2,000 resamples know 5 %
+    assert found.high - found.low == pytest.approx(2 * 1.96 * standard_error, rel=EVALUATION["bootstrap"][0])
 
 
 def test_a_ratio_pools_its_sums():

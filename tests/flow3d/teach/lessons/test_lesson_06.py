@@ -7,6 +7,7 @@ from flow3d.evaluation.scores.metrics import psnr
 from flow3d.synthesis import cut_out
 from flow3d.teach.lessons import lesson_06
 from flow3d.teach.lessons.lesson_06 import Scenes
+from tolerances import VIDEO
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_fill_changes_marked_pixels_only(data, method):
     where[..., 20:30, 5:15] = 1
     filled = lesson_06.fill(data.source[0], where, method)
     beside = (where == 0).expand(3, -1, -1)
-    assert (filled - data.source[0])[beside].abs().max() <= 1 / 255 + 1e-6, "half a grey step, for 8 bits"
+    assert (filled - data.source[0])[beside].abs().max() <= VIDEO["eight bits"][0]
     assert (filled - data.source[0])[~beside].abs().max() > 0.1
 
 
