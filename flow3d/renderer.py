@@ -21,7 +21,7 @@ from .preprocessing.matting import grabcut, seeded_grabcut
 from .sizes import WINDOW_SHAPE
 from .synthesis import Inpainter, Refined, Refiner, cut_out, hole_of, project
 from .warping import Encoded, MappingNetwork, Warped, WarpingStage, flow_to_image, warp_pixels
-from .weights import find_folder, load_network, save_folder
+from .weights import load_model, save_folder
 
 Matting = Callable[[Float[Tensor, "3 S S"]], Float[Tensor, "1 S S"]]
 
@@ -292,19 +292,25 @@ def window_of(source: Float[Tensor, "3 S S"]) -> Float[Tensor, "73 27"]:
     return shipped_regressor().windows(source[None])[0].to(source.device)
 
 
+def networks_of(renderer: FlowRenderer) -> dict[str, nn.Module]:
+    """The networks of a renderer by the names of their files."""
+    return {name: getattr(renderer, name) for name in NETWORKS}
+
+
 def save_renderer(renderer: FlowRenderer, folder: str | os.PathLike[str], card: str = "") -> Path:
     """Write a renderer; see :meth:`flow3d.FlowRenderer.save_pretrained`."""
     config = renderer.config
     text = CARD.format(
         name=config.name, recipe=config.recipe, size=config.size, meaning=MEANING[config.recipe], text=card
     )
-    return save_folder(folder, {name: getattr(renderer, name) for name in NETWORKS}, config.to_json(), text)
+    return save_folder(folder, networks_of(renderer), config.to_json(), text)
 
 
 def load_renderer(name_or_folder: str | os.PathLike[str], kind: type[FlowRenderer]) -> FlowRenderer:
     """Read what :func:`save_renderer` wrote; see :meth:`flow3d.FlowRenderer.from_pretrained`."""
-    folder, text = find_folder(name_or_folder)
-    renderer = kind(RendererConfig.from_json(text))
-    for name in NETWORKS:
-        load_network(folder, name, getattr(renderer, name), f"{renderer.config.name} ({renderer.config.recipe})")
-    return renderer.eval()
+    return load_model(
+        name_or_folder,
+        lambda text: kind(RendererConfig.from_json(text)),
+        networks_of,
+        lambda renderer: f"{renderer.config.name} ({renderer.config.recipe})",
+    )

@@ -34,6 +34,7 @@ from ..training.config import training
 from ..training.losses import loss_total
 from ..training.perceptual import perceptual
 from ..training.steps import TrainingStep
+from ..weights import shipped
 
 COMMAND = "python -m flow3d.evaluation.throughput --out kernels/bench/results/"
 Phase = Literal[1, 2]
@@ -62,7 +63,7 @@ def seconds_of(run: Callable[[], object], device: str, repetitions: int) -> floa
 def renderer_of(name: str, recipe: Recipe, device: str) -> FlowRenderer:
     """The shipped weights of tiny, else random ones of a preset."""
     if name == "tiny":
-        return FlowRenderer.from_pretrained("tiny").eval().to(device)
+        return FlowRenderer.from_pretrained(shipped("tiny")).eval().to(device)
     torch.manual_seed(0)
     return FlowRenderer(preset(name, recipe)).eval().to(device)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..fields import Configuration, Seed, Width
-from ..weights import find_folder, load_network, save_folder
+from ..weights import load_model, save_folder, shipped
 from .regressor import check_frames, fit_size
 
 FILE = "embedding"
@@ -74,17 +74,19 @@ class IdentityEmbedding(nn.Module):
         self.last = nn.Linear(inputs * 4 * 4, self.config.features)
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str] = "identity") -> IdentityEmbedding:
-        """Load an embedding that :meth:`save_pretrained` wrote, or the one that the package ships.
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str] | None = None) -> IdentityEmbedding:
+        """Load an embedding that :meth:`save_pretrained` wrote; None is the one that the package ships.
 
         Raises:
             FileNotFoundError: no such folder or name, or a file of it is missing.
             ValueError: a file is damaged, or does not fit the configuration beside it.
         """
-        folder, text = find_folder(name_or_folder)
-        embedding = cls(IdentityConfig.from_json(text))
-        load_network(folder, FILE, embedding, embedding.config.name)
-        return embedding.eval()
+        return load_model(
+            shipped("identity") if name_or_folder is None else name_or_folder,
+            lambda text: cls(IdentityConfig.from_json(text)),
+            lambda embedding: {FILE: embedding},
+            lambda embedding: embedding.config.name,
+        )
 
     def save_pretrained(self, folder: str | os.PathLike[str], card: str = "") -> Path:
         """Write config.json, embedding.safetensors and a card."""

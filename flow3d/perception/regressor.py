@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..fields import Blocks, Configuration, Seed, Width
 from ..morphable import Coefficients
 from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT
-from ..weights import find_folder, load_network, save_folder
+from ..weights import load_model, save_folder, shipped
 
 SIZE = 64  # pixels that the network sees
 SMALLEST = 16  # pixels of a picture that it is asked about
@@ -99,17 +99,19 @@ class CoefficientRegressor(nn.Module):
         self.register_buffer("scale", torch.ones(len(stages)))
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str] = "regressor") -> CoefficientRegressor:
-        """Load a regressor that :meth:`save_pretrained` wrote, or one that the package ships, by name.
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str] | None = None) -> CoefficientRegressor:
+        """Load a regressor that :meth:`save_pretrained` wrote, or one that the package ships; None is "regressor".
 
         Raises:
             FileNotFoundError: no such folder or name, or a file of it is missing.
             ValueError: a file is damaged, or does not fit the configuration beside it.
         """
-        folder, text = find_folder(name_or_folder)
-        regressor = cls(RegressorConfig.from_json(text))
-        load_network(folder, FILE, regressor, regressor.config.name)
-        return regressor.eval()
+        return load_model(
+            shipped("regressor") if name_or_folder is None else name_or_folder,
+            lambda text: cls(RegressorConfig.from_json(text)),
+            lambda regressor: {FILE: regressor},
+            lambda regressor: regressor.config.name,
+        )
 
     def save_pretrained(self, folder: str | os.PathLike[str], card: str = "") -> Path:
         """Write config.json, regressor.safetensors and a card."""

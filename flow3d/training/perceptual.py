@@ -122,7 +122,7 @@ class HeadFeatures(nn.Module):
     else. Each tap is scaled to a mean of one on held-out pictures, so that none outweighs the others.
 
     Args:
-        weights: a regressor's folder, or the name of a shipped one; see
+        weights: a regressor's folder, or the name of a shipped one; None is the one that trains. See
             :class:`flow3d.perception.CoefficientRegressor`.
 
     Raises:
@@ -132,7 +132,7 @@ class HeadFeatures(nn.Module):
 
     smallest = 32  # five halvings
 
-    def __init__(self, weights: str | os.PathLike[str] = "regressor") -> None:
+    def __init__(self, weights: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
         self.regressor = CoefficientRegressor.from_pretrained(weights)
         config = self.regressor.config
@@ -252,7 +252,7 @@ def perceptual(
     if features not in ("vgg19", "head", "pyramid"):
         raise ValueError(f"features: expected 'vgg19', 'head', 'pyramid' or a feature network, got {features!r}")
     if features == "head":
-        return Perceptual(HeadFeatures(weights or "regressor"), scales)
+        return Perceptual(HeadFeatures(weights), scales)
     return Perceptual(VGG19Features(weights) if features == "vgg19" else PyramidFeatures(), scales)
 
 

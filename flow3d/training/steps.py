@@ -86,6 +86,7 @@ class TrainingStep(nn.Module):
             foreground = source.encoded.foreground
             terms["3df"] = loss_3df(stage.decoder(source.encoded.volume), foreground, self.judge)
         if every == 1 or step % (2 * every) == 3 % (2 * every):
+            assert source.motion is not None
             again = self._stage_from(batch.target_window)
             back = cyclic_warp(again, warped.image, source.motion, cyclic_detach=config.cyclic_detach)
             terms["cw"] = loss_cw(back, source.encoded.foreground)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...perception import CoefficientRegressor
 from ...perception.identity import IdentityEmbedding
-from ...weights import find_folder
+from ...weights import shipped
 from .supplied_networks import ArcFace, Inception, digest
 
 Path = str | os.PathLike[str]
@@ -40,10 +40,10 @@ def load_backbones(arcface: Path | None = None, inception: Path | None = None) -
         FileNotFoundError: the shipped weights are missing.
         ValueError: they are damaged.
     """
-    scorer, identity = CoefficientRegressor.from_pretrained("scorer"), IdentityEmbedding.from_pretrained("identity")
+    scorer, identity = CoefficientRegressor.from_pretrained(shipped("scorer")), IdentityEmbedding.from_pretrained()
     used = {
-        "scorer": digest(find_folder("scorer")[0] / "regressor.safetensors"),
-        "heads": digest(find_folder("identity")[0] / "embedding.safetensors"),
+        "scorer": digest(shipped("scorer") / "regressor.safetensors"),
+        "heads": digest(shipped("identity") / "embedding.safetensors"),
     }
     kinds = {"CSIM (ArcFace)": ("arcface", arcface, ArcFace), "FID": ("inception", inception, Inception)}
     absent, found = {}, {}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ...checks import check_integer
+from ...config import Preset
 from ...datasets.cache import FrameCache
 from ...evaluation.measure.edits import OUTPUT, Sums, measure_edits, summarise
 from ...evaluation.measure.method import Method, Reenacted, renderer_method
@@ -20,6 +20,7 @@ from ...evaluation.pairs.protocols import self_seeds
 from ...evaluation.report.table import column, gain
 from ...evaluation.scores.catalogue import EDITED
 from ...evaluation.scores.statistics import mean, ratio
+from ...fields import Configuration, Count
 from ...renderer import FlowRenderer
 from ...training.trainer import Trainer
 from .error_bank import ErrorBank, Observed
@@ -28,23 +29,19 @@ from .variants import LEGS, Leg
 
 
 @dataclass(frozen=True)
-class Budget:
+class Budget(Configuration):
     """What every leg is given: a preset, steps of each phase, and what it is measured on.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: an unknown preset, or a number below 1.
     """
 
-    preset: str = "micro"
-    phase_1: int = 600
-    phase_2: int = 300
-    pairs: int = 60
-    wide: int = 30
-    identities: int = 12
-
-    def __post_init__(self) -> None:
-        for field in fields(self)[1:]:
-            check_integer(getattr(self, field.name), field.name, 1)
+    preset: Preset = "micro"
+    phase_1: Count = 600  # steps
+    phase_2: Count = 300
+    pairs: Count = 60  # self-ID pairs, and as many cross-ID ones
+    wide: Count = 30  # self-ID pairs of large yaw
+    identities: Count = 12  # persons whose coefficients are edited
 
 
 def run_leg(

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...checks import check_integer
+from ...config import Preset
 from ...datasets import Pair
 from ...datasets.cache import FrameCache
 from ...evaluation.measure.edits import EXACT, measure_edits
@@ -40,7 +41,7 @@ AFFINE = "least-squares affine"
 Lists = Mapping[str, Pairs]
 
 
-def budget_of(preset: str, steps: int, pairs: int, wide: int, identities: int) -> Budget:
+def budget_of(preset: Preset, steps: int, pairs: int, wide: int, identities: int) -> Budget:
     """Two thirds of the steps are phase 1, as in the ablations.
 
     Raises:

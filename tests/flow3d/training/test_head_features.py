@@ -76,5 +76,5 @@ def test_the_network_that_scores_never_trains(tmp_path):
     CoefficientRegressor(RegressorConfig("scorer", "scoring")).save_pretrained(tmp_path / "s")
     with pytest.raises(ValueError, match="weights: expected a regressor for training, got 'scorer', kept for scor"):
         perceptual("head", weights=tmp_path / "s")
-    with pytest.raises(FileNotFoundError, match="weights/nobody"):
+    with pytest.raises(FileNotFoundError, match=r"a folder that holds config\.json, got 'nobody'"):
         perceptual("head", weights="nobody")
