@@ -39,7 +39,7 @@ def test_position_is_seen(regressor):
     image[..., 8:16, 8:16] = 1
     moved = image.roll(32, 3)
     deep, elsewhere = (regressor.maps(x)[1][0] for x in (image, moved))
-    assert not torch.allclose(deep.roll(8, 2), elsewhere, atol=1e-4)  # equal but for the coordinates that go in
+    assert (deep.roll(8, 2) - elsewhere).abs().max() > 0.1  # equal but for the coordinates that go in
 
 
 def test_one_row_for_every_frame_and_no_gradient(regressor):

@@ -20,10 +20,10 @@ from flow3d.training import Trainer, training
 from flow3d.training.log import COLUMNS
 from flow3d.training.perceptual import perceptual
 from flow3d.training.steps import TrainingStep
-from tolerances import TRAINING
+from tolerances import LESSONS, TRAINING
 
 NEAR = TRAINING["by hand"][0]
-DIGITS = 5e-4  # relative: a thinned curve is written with four digits
+DIGITS, SECONDS = TRAINING["four digits"][0], TRAINING["whole seconds"][0]
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_the_command_writes_the_copy_and_keeps_every_row_of_a_small_one(folder, 
     full, copy = read_curve(metrics), read_curve(tmp_path / "copy.csv")
     assert list(copy) == [*full, ZERO]
     for name in full:
-        assert copy[name] == pytest.approx(full[name], rel=DIGITS, nan_ok=True, abs=0.6 if name == "seconds" else 0)
+        assert copy[name] == pytest.approx(full[name], rel=DIGITS, abs=SECONDS if name == "seconds" else 0, nan_ok=True)
 
 
 def test_legs_are_joined_into_one_curve(data, metrics, tmp_path):
@@ -182,8 +182,8 @@ def test_bars_are_split_by_share_and_an_empty_row_stays_white():
     picture = share_bars({"loss": {"3df": 3.0, "cw": 1.0}, "nothing": {"3df": 0.0, "cw": 0.0}}, width=550)
     row, empty = picture[34 + 6], picture[2 * 34 + 6]
     count = {term: int((row == [round(255 * c) for c in to_rgb(HUES[term])]).all(1).sum()) for term in ("3df", "cw")}
-    assert count["3df"] == pytest.approx(300, abs=3)
-    assert count["cw"] == pytest.approx(100, abs=3)
+    assert count["3df"] == pytest.approx(300, abs=LESSONS["bar"][0])
+    assert count["cw"] == pytest.approx(100, abs=LESSONS["bar"][0])
     assert (empty[160:] == 255).all()
 
 
