@@ -128,7 +128,6 @@ CACHE = {
     "recipe": (1e-5, "measured 0 where the example was made; another machine's sines end in other bits"),
     "recipe's picture": (2 / 255, "mean; measured 0: another machine may round a pixel at an edge otherwise"),
     "visible": (4e-3, "pixels, summed over four pairs: those whose point lies on the very edge of a rule"),
-    "seconds a pair": (0.01, "measured 0.001 at 32 px on an idle core; a busy one is slower"),
 }
 
 # Measurements against cases computed by hand.
