@@ -1,4 +1,4 @@
-"""The README's table of presets is what the code counts."""
+"""The table of sizes in RESULTS.md is what the code counts."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 from flow3d.config import PRESETS, preset
 from flow3d.evaluation.scores.complexity import multiply_adds, parameters
 
-README = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+RESULTS = (Path(__file__).parents[4] / "RESULTS.md").read_text(encoding="utf-8")
 
 
 def row(name: str, recipe: str) -> list[float]:
-    found = re.search(rf"(?m)^\| {name} \| {recipe} \|(.*)\|$", README)
-    assert found, f"README has no row for {name}, {recipe}"
-    return [float(cell) for cell in found[1].split("|")]
+    line = re.search(rf"(?m)^\| {name} \| {recipe} \|(.*)\|$", RESULTS)
+    assert line, f"RESULTS.md has no row for {name}, {recipe}"
+    return [float(cell) for cell in line[1].split("|")]
 
 
 @pytest.mark.parametrize("recipe", ["strict", "extended"])
