@@ -86,7 +86,7 @@ def _jitter(rng: np.random.Generator, colour: str, amount: float) -> str:
 
 
 def random_alpha(rng: np.random.Generator, count: int = IDENTITY_COUNT) -> Float[Tensor, " count"]:
-    """Identity coefficients (80,): normal, cut at 1.8, and drawn in when many are large at once.
+    """Identity coefficients (80,): normal, cut at 1.8, and scaled down when many are large at once.
 
     No single field and no sum of fields can then make a grotesque face.
     """

@@ -1,4 +1,4 @@
-"""Backgrounds: complete, textured, known everywhere, a little out of focus as behind a portrait."""
+"""Backgrounds: complete textured walls and rooms, a little out of focus as behind a portrait."""
 
 import cv2
 import numpy as np

@@ -16,7 +16,7 @@ FPS = 25.0
 BLINK_REACH = 17  # frames before its middle at which the longest blink begins
 MAX_YAW = 0.85  # radians, 49 degrees: beyond it little of a face is left to re-enact
 
-# what making_faces makes: expressions that belong together, how far they go either way at most, and how often
+# each face of making_faces: its expressions, how far they go at most in either direction, and how often it comes
 FACES: tuple[tuple[tuple[str, ...], float, float, int], ...] = (
     (("smile",), 0.0, 1.1, 3), (("pucker",), 0.0, 1.0, 2), (("gaze_x",), -1.0, 1.0, 2), (("brow_up",), 0.0, 1.0, 2),
     (("jaw_open",), 0.0, 1.1, 1), (("blink_right", "blink_left"), 0.0, 1.0, 1), (("gaze_y",), -1.0, 1.0, 1),
@@ -111,8 +111,9 @@ def talking_head(frames: Whole, seed: Whole) -> Coefficients:
 def making_faces(frames: Whole, seed: Whole) -> Coefficients:
     """Return ``frames`` frames, at 25 a second, of a person whose head hardly moves and who makes faces, one by one.
 
-    People who talk seldom smile broadly, look far aside or purse their lips, and turn their heads as they do; here each
-    expression goes to half of its range or more, is held for 0.2 to 0.6 s, and is let go. The same for the same seed.
+    People who talk seldom smile broadly, look far aside or purse their lips, and they turn their heads meanwhile. Here
+    each expression goes to half of its range or more, is held for 0.2 to 0.6 s, and is let go. The same for the same
+    seed.
 
     Raises:
         TypeError: ``frames`` or ``seed`` is not an integer.

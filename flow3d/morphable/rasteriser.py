@@ -74,7 +74,7 @@ def rasterise(
     pixel = (top.long().index_select(0, owner) + down.index_select(0, inside)) * width + px
     scaled = torch.stack([1 - l1 - l2, l1, l2], -1) / distances.index_select(0, owner)  # l_i / depth_i
     closeness = scaled.sum(-1)  # 1 / depth: larger is nearer
-    # one integer holds closeness above and the candidate's number below, so that a maximum picks the nearest
+    # one integer holds nearness in its high bits and the candidate's number in its low ones: the maximum is the nearest
     key = (closeness.view(torch.int32).long() << 32) | torch.arange(len(owner))
     best = torch.full((height * width,), -1, dtype=torch.long).scatter_reduce_(0, pixel, key, "amax")
     hit = best >= 0

@@ -12,7 +12,7 @@ from .camera import Camera
 from .frame import Frame
 from .model import PIVOT, rotation_matrix
 
-THICKNESS = 0.25  # head half-heights: what a picture shows is taken to be a shell this thick
+THICKNESS = 0.25  # head half-heights: a lifted picture becomes a shell this thick
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class VolumeGrid:
     camera: Camera = field(default_factory=Camera)
 
     def depths(self, count: int | None = None) -> Float[Tensor, " D"]:
-        """Depths of the slices, or of ``count`` slices that span the same room."""
+        """Depths of the slices, or of ``count`` slices over the same range."""
         return torch.linspace(self.near, self.far, count or self.slices)
 
     def lift(self, frame: Frame) -> Float[Tensor, "4 D H W"]:
@@ -87,7 +87,7 @@ def rigid_flow(
         camera: None is the usual one.
     """
     camera = camera or Camera()
-    plane = (torch.arange(side, device=source.device, dtype=source.dtype) + 0.5) / side - 0.5  # in frames, 0 amid
+    plane = (torch.arange(side, device=source.device, dtype=source.dtype) + 0.5) / side - 0.5  # frames; 0: centre
     z, v, u = torch.meshgrid(depths, plane, plane, indexing="ij")
     here = torch.stack([u, v], -1)  # (D, H, W, 2)
     zoom = camera.distance / camera.height
