@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from .commands import ablate, cache, evaluate, regress, rivals, train
+from .commands import ablate, cache, evaluate, reenact, regress, rivals, train
+from .commands.messages import complain, with_option
+from .commands.parser import Parser, UsageError
 
 COMMANDS = {
+    "reenact": (reenact, "let a picture move as a clip does"),
     "cache": (cache, "render frames of procedural heads once, to train on"),
     "train": (train, "train one of the two phases; several processes through torchrun"),
     "regress": (regress, "train a coefficient regressor, or measure one"),
@@ -18,25 +20,34 @@ COMMANDS = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands and options."""
-    top = argparse.ArgumentParser(prog="flow3d", description=__doc__)
-    commands = top.add_subparsers(dest="command", required=True)
-    for name, (module, told) in COMMANDS.items():
-        module.add_options(commands.add_parser(name, help=told))
+    top = Parser(prog="flow3d", description="One-shot face re-enactment: use a renderer, train one, measure one.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        module.add_options(command)
+        command.set_defaults(run=module.run, names=command.names, after_stop=module.AFTER_STOP)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 is done, 1 a loss that is not finite, 2 bad input, 130 stopped by Ctrl-C."""
-    options = parser().parse_args(arguments)
     try:
-        return COMMANDS[options.command][0].run(options)
+        options = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as error:
+        complain(f"error: {error}")
+        return 2
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        complain(f"stopped: {options.after_stop}")
+        return 130
     except FloatingPointError as error:
-        print(f"stopped: {error}; the last checkpoint is kept", file=sys.stderr)
+        complain(f"stopped: {error}; the last checkpoint is kept")
         return 1
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {with_option(error, options.names)}")
         return 2
 
 

@@ -1,9 +1,8 @@
-"""``python -m flow3d ablate``: train and measure the legs that are missing, then write the table of all there are."""
+"""``flow3d ablate``: train and measure the legs that are missing, then write the table of all there are."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..datasets.cache import FrameCache
 from ..evaluation.pairs.protocols import pair_lists
@@ -15,45 +14,53 @@ from ..experiments.ablations.variants import LEGS
 from ..files import write_whole
 from ..perception.regressor import CoefficientRegressor
 from ..threads import one_thread
+from .messages import naming, say
+from .outputs import writable
+from .parser import Parser, one_of, seed, whole
+
+AFTER_STOP = "what is done is kept; run the same command again, and it goes on"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--data", required=True, help="folder that the command cache wrote, of the preset's size")
-    parser.add_argument("--out", type=Path, required=True, help="folder for each leg's numbers, and for the table")
-    parser.add_argument("--legs", nargs="+", default=list(LEGS), metavar="LEG", help=f"of: {'; '.join(LEGS)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--preset", choices=("micro", "tiny"), default="micro")
-    parser.add_argument("--phase-1", type=int, default=Budget.phase_1, help="steps of phase 1, of every leg")
-    parser.add_argument("--phase-2", type=int, default=Budget.phase_2, help="steps of phase 2")
-    parser.add_argument("--pairs", type=int, default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
-    parser.add_argument("--wide", type=int, default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
-    parser.add_argument("--identities", type=int, default=Budget.identities, help="whose coefficients are edited")
+    parser.add_argument("--out", required=True, help="folder for each leg's numbers, and for the table")
+    parser.add_argument(
+        "--legs", nargs="+", **one_of(LEGS) | {"metavar": "LEG"}, default=list(LEGS), help=f"of: {'; '.join(LEGS)}"
+    )
+    parser.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--preset", **one_of(("micro", "tiny")), default="micro")
+    parser.add_argument("--phase-1", type=whole(1), default=Budget.phase_1, help="steps of phase 1, of every leg")
+    parser.add_argument("--phase-2", type=whole(1), default=Budget.phase_2, help="steps of phase 2")
+    parser.add_argument("--pairs", type=whole(1), default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
+    parser.add_argument("--wide", type=whole(1), default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
+    parser.add_argument("--identities", type=whole(1), default=Budget.identities, help="whose coefficients are edited")
     parser.add_argument("--regressor", default="regressor", help="whose errors the observed windows carry")
 
 
 @one_thread()
 def run(options: argparse.Namespace) -> int:
-    """Run the legs; write ablations.json and ablations.md; 130 if Ctrl-C came first.
+    """Run the legs; write ablations.json and ablations.md, and print the table.
 
     Raises:
         ValueError: an unknown leg, a number below 1, or ``out`` holds legs of another budget.
         OSError: no such data or weights.
     """
     budget = Budget(options.preset, options.phase_1, options.phase_2, options.pairs, options.wide, options.identities)
-    data = FrameCache(options.data)
-    bank = ErrorBank.of(CoefficientRegressor.from_pretrained(options.regressor))
-    lists = pair_lists(budget.pairs, budget.pairs, budget.wide, data.size)
-    try:
-        found = run_legs(options.legs, options.seeds, budget, data, lists, bank, options.out)
-    except KeyboardInterrupt:
-        return 130
     command = (
         f"python -m flow3d ablate --preset {budget.preset} --phase-1 {budget.phase_1} --phase-2 {budget.phase_2} "
         f"--pairs {budget.pairs} --wide {budget.wide}"
     )
-    table = ablation_report(found, command)
-    write_json(options.out / "ablations.json", [stored(result) for result in found])
-    write_whole(options.out / "ablations.md", table.encode())
-    print(table)
+    with writable(options.out) as out:
+        with naming("--data"):
+            data = FrameCache(options.data)
+        with naming("--regressor"):
+            regressor = CoefficientRegressor.from_pretrained(options.regressor)
+        bank = ErrorBank.of(regressor)
+        lists = pair_lists(budget.pairs, budget.pairs, budget.wide, data.size)
+        results = run_legs(options.legs, options.seeds, budget, data, lists, bank, out, say)
+        table = ablation_report(results, command)
+        write_json(out / "ablations.json", [stored(result) for result in results])
+        write_whole(out / "ablations.md", table.encode())
+    say(table)
     return 0

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any
 
 LABEL = re.compile(r"(?P<name>\w+): (?P<rest>.*)", re.DOTALL)  # as the library's own messages begin
 PLACES = ("path", "folder", "name_or_folder")  # arguments that a typed name is handed to
@@ -33,7 +33,8 @@ def naming(option: str, *arguments: str) -> Generator[None]:
             raise
         if isinstance(error, TypeError) and label is None:
             raise  # a mistake of the program's, which needs its traceback
-        is_place = label is not None and label["name"] in (*PLACES, *arguments)
+        own = option.lstrip("-").lower().replace("-", "_")
+        is_place = label is not None and label["name"] in (own, *PLACES, *arguments)
         raise ValueError(f"{option}: {label['rest'] if label and is_place else text}") from error
 
 
@@ -78,6 +79,6 @@ def complain(text: str) -> None:
         _print(" ".join(text.split()), sys.stderr)
 
 
-def _print(text: str, stream: TextIO | None) -> None:
+def _print(text: str, stream: Any) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding), file=stream, flush=True)

@@ -49,14 +49,14 @@ class Parser(argparse.ArgumentParser):
             is_option = OPTION.fullmatch(name) and not is_number(name)  # -inf is a number
             if word == "--" or (self.holds_commands and not is_option):
                 break
-            if is_option and name not in self.options:
+            if is_option and name not in ("-h", *self.options):
                 self.error(f"{name}: expected an option of {self.prog}{nearest(name, self.options)}")
         return super().parse_known_args(args, namespace)
 
     @property
     def options(self) -> list[str]:
-        """Every option's name."""
-        return ["-h", *(name for name in self.names.values() if name.startswith("-"))]
+        """Every option's long name."""
+        return [name for name in self.names.values() if name.startswith("-")]
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong, in this package's words."""
@@ -86,7 +86,7 @@ def one_of(values: Iterable[Any]) -> dict[str, Any]:
 
     def read(text: str) -> Any:
         if text not in by_name:
-            suggestion = nearest(text, by_name)
+            suggestion = nearest(text, list(by_name))
             raise argparse.ArgumentTypeError(f"expected {either(list(by_name))}, got {text!r}{suggestion}")
         return by_name[text]
 
@@ -95,13 +95,15 @@ def one_of(values: Iterable[Any]) -> dict[str, Any]:
 
 def either(names: Sequence[str]) -> str:
     """The names in words: a, b or c."""
+    names = [repr(name) for name in names] if any("," in name for name in names) else names
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def nearest(word: str, names: Iterable[str]) -> str:
-    """A suggestion to append to a message; empty where nothing is alike."""
-    match = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
-    return f"; the nearest is {match[0]}" if match else ""
+def nearest(word: str, names: Sequence[str]) -> str:
+    """A suggestion to append to a message, a name that begins so if there is one; empty where nothing is alike."""
+    longer = [name for name in names if name.startswith(word)]
+    alike = longer or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"; the nearest is {alike[0]}" if alike else ""
 
 
 def is_number(text: str) -> bool:

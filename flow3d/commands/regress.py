@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 
 from ..datasets.cache import FrameCache
 from ..evaluation.measure.coefficient_errors import FIRST_SEED, ask, markdown, measure
 from ..perception import CoefficientRegressor
 from ..threads import set_threads
 from ..training.regressor_trainer import RegressionConfig, RegressorTrainer, read_regression
+from .messages import naming, progress, say
+from .outputs import writable
+from .parser import Parser, one_of, positive, seed, whole
+
+AFTER_STOP = "start it again, with --resume where --out holds a checkpoint"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--evaluate", metavar="WEIGHTS", help="print the errors of these weights, a name or a folder")
-    parser.add_argument("--identities", type=int, default=60, help="of --evaluate: how many held-out clips")
+    parser.add_argument("--identities", type=whole(1), default=60, help="of --evaluate: how many held-out clips")
     parser.add_argument("--data", help="folder that the command cache wrote, of 64 px")
     parser.add_argument("--held-out", help="another one, of validation seeds")
     parser.add_argument(
@@ -23,13 +29,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--name", help="of the weights")
-    parser.add_argument("--purpose", choices=("training", "scoring"), help="scoring: never judges what is trained")
-    parser.add_argument("--steps", type=int, help="of the whole training; the learning rate's schedule counts by it")
-    parser.add_argument("--minutes", type=float, help="save and leave after this time, to be resumed")
-    parser.add_argument("--seed", type=int, help="of the first weights and of the order of the pictures")
-    parser.add_argument("--batch", type=int, help="pictures a step and process")
+    parser.add_argument("--purpose", **one_of(("training", "scoring")), help="scoring: never judges what is trained")
+    parser.add_argument(
+        "--steps", type=whole(1), help="of the whole training; the learning rate's schedule counts by it"
+    )
+    parser.add_argument("--minutes", type=positive, help="save and leave after this time, to be resumed")
+    parser.add_argument("--seed", type=seed, help="of the first weights and of the order of the pictures")
+    parser.add_argument("--batch", type=whole(1), help="pictures a step and process")
     parser.add_argument("--bf16", action="store_true", default=None, help="multiply in bfloat16")
-    parser.add_argument("--threads", type=int, default=1, help="of torch in each process")
+    parser.add_argument("--threads", type=whole(1), default=1, help="of torch in each process")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,26 +53,36 @@ def run(options: argparse.Namespace) -> int:
         return _evaluate(options)
     for name in ("data", "held_out", "out"):
         if getattr(options, name) is None:
-            raise ValueError(f"{name}: expected a folder, got none")
+            raise ValueError(f"{name}: expected a folder, got none; or --evaluate WEIGHTS")
+    with writable(options.out):
+        return _train(options)
+
+
+def _train(options: argparse.Namespace) -> int:
     given = ("name", "purpose", "steps", "seed", "batch", "bf16")
     changes = {name: value for name in given if (value := getattr(options, name)) is not None}
     earlier = read_regression(options.out)["config"] if options.resume else {}
     config = RegressionConfig(**earlier | changes)
-    frames, held_out = FrameCache(options.data), FrameCache(options.held_out)
+    with naming("--data"):
+        frames = FrameCache(options.data)
+    with naming("--held-out"):
+        held_out = FrameCache(options.held_out)
     trainer = RegressorTrainer(config, frames, options.out, held_out, resume=options.resume)
     outcome = trainer.run(minutes=options.minutes)
     if trainer.accelerator.is_main_process:
-        print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
+        say(progress(outcome, trainer.step, config.steps, trainer.seconds))
     return 130 if outcome == "interrupted" else 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    regressor = CoefficientRegressor.from_pretrained(options.evaluate)
-    answers = ask(regressor, options.identities)
-    clips, frames = answers.said.shape[:2]
-    table = markdown(measure(answers, regressor.mean))
-    table = f"{clips} clips of {frames} frames, persons and motions from seed {FIRST_SEED:,}:\n\n{table}"
-    if options.out is not None:
-        regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
-    print(table)
+    with naming("--evaluate"):
+        regressor = CoefficientRegressor.from_pretrained(options.evaluate)
+    with nullcontext() if options.out is None else writable(options.out):
+        answers = ask(regressor, options.identities)
+        clips, frames = answers.said.shape[:2]
+        table = markdown(measure(answers, regressor.mean))
+        table = f"{clips} clips of {frames} frames, persons and motions from seed {FIRST_SEED:,}:\n\n{table}"
+        if options.out is not None:
+            regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
+    say(table)
     return 0

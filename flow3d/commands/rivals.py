@@ -1,4 +1,4 @@
-"""``python -m flow3d rivals``: train and measure the methods that are missing, then write table and contact sheet."""
+"""``flow3d rivals``: train and measure the methods that are missing, then write table and contact sheet."""
 
 from __future__ import annotations
 
@@ -10,26 +10,38 @@ from ..evaluation.pairs.protocols import pair_lists
 from ..evaluation.scores.catalogue import to_labels
 from ..experiments.ablations.results import stored, write_json
 from ..experiments.ablations.run import Budget
-from ..experiments.rivals.registry import RIVALS
+from ..experiments.rivals.registry import ABSENT, RIVALS, rival
 from ..experiments.rivals.report import rivals_report, rivals_sheet
 from ..experiments.rivals.run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
 from ..files import write_whole
 from ..threads import one_thread
+from .messages import naming, say
+from .outputs import writable
+from .parser import Parser, one_of, seed, whole
+
+AFTER_STOP = "what is done is kept; run the same command again, and it goes on"
+SHORT = {"ours": OURS, "told": TOLD}  # what is typed for our own methods
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--data", required=True, help="folder that the command cache wrote, of the preset's size")
-    parser.add_argument("--out", type=Path, required=True, help="folder for each leg's numbers and for the table")
+    parser.add_argument("--out", required=True, help="folder for each leg's numbers and for the table")
     parser.add_argument(
-        "--methods", nargs="+", default=[*OWN, *RIVALS], metavar="METHOD", help="ours, told or a rival's name"
+        "--methods",
+        nargs="+",
+        **one_of((*SHORT, *OWN, *RIVALS, *ABSENT)) | {"metavar": "METHOD"},
+        default=[*OWN, *RIVALS],
+        help="ours, told or a rival's name",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--preset", choices=("micro", "tiny"), default="micro")
-    parser.add_argument("--steps", type=int, default=Budget.phase_1 + Budget.phase_2, help="of both phases together")
-    parser.add_argument("--pairs", type=int, default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
-    parser.add_argument("--wide", type=int, default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
-    parser.add_argument("--identities", type=int, default=Budget.identities, help="whose coefficients are edited")
+    parser.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--preset", **one_of(("micro", "tiny")), default="micro")
+    parser.add_argument(
+        "--steps", type=whole(3), default=Budget.phase_1 + Budget.phase_2, help="of both phases together"
+    )
+    parser.add_argument("--pairs", type=whole(1), default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
+    parser.add_argument("--wide", type=whole(1), default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
+    parser.add_argument("--identities", type=whole(1), default=Budget.identities, help="whose coefficients are edited")
     parser.add_argument("--ours", type=Path, help="folder of the command ablate, whose legs are taken over")
     parser.add_argument(
         "--no-residual", action="store_true", help="rivals paint without starting from the source's warped pixels"
@@ -38,29 +50,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @one_thread()
 def run(options: argparse.Namespace) -> int:
-    """Run the legs; write rivals.json, rivals.md and rivals.png; 130 if Ctrl-C came first.
+    """Run the legs; write rivals.json, rivals.md and rivals.png, and print the table.
 
     Raises:
         ValueError: an unknown method, a number below 1, or ``out`` holds legs of other settings.
         OSError: no such data.
     """
     budget = budget_of(options.preset, options.steps, options.pairs, options.wide, options.identities)
-    data = FrameCache(options.data)
-    lists = pair_lists(budget.pairs, budget.pairs, budget.wide, data.size)
-    names = [{"ours": OURS, "told": TOLD}.get(name, name) for name in options.methods]
-    runner = Runner(budget, data, lists, options.out, not options.no_residual, options.ours)
-    try:
-        found = runner.run(names, options.seeds)
-    except KeyboardInterrupt:
-        return 130
-    known = measure_baselines(lists, budget)
+    names = [SHORT.get(name, name) for name in options.methods]
+    with naming("--methods", "method"):
+        for name in set(names) - set(OWN):
+            rival(name, budget.preset)  # an absent one says why
     command = f"python -m flow3d rivals --preset {budget.preset} --steps {options.steps} --pairs {budget.pairs}"
     command += f" --wide {budget.wide}" + (" --no-residual" if options.no_residual else "")
-    table = rivals_report(found, known, command)
-    baselines = {name: to_labels(numbers) for name, numbers in known.items()}
-    write_json(options.out / "rivals.json", {"baselines": baselines, "legs": [stored(result) for result in found]})
-    write_whole(options.out / "rivals.md", table.encode())
-    methods = {name: runner.method(name, options.seeds[0]) for name in names}
-    rivals_sheet(options.out / "rivals.png", {n: m for n, m in methods.items() if m is not None}, lists)
-    print(table)
+    if options.ours is not None and not options.ours.is_dir():
+        raise ValueError(f"--ours: expected a folder that ablate wrote, found none at {str(options.ours)!r}")
+    with writable(options.out) as out:
+        with naming("--data"):
+            data = FrameCache(options.data)
+        lists = pair_lists(budget.pairs, budget.pairs, budget.wide, data.size)
+        runner = Runner(budget, data, lists, out, not options.no_residual, options.ours)
+        results = runner.run(names, options.seeds, say)
+        baselines = measure_baselines(lists, budget)
+        table = rivals_report(results, baselines, command)
+        labelled = {name: to_labels(numbers) for name, numbers in baselines.items()}
+        write_json(out / "rivals.json", {"baselines": labelled, "legs": [stored(result) for result in results]})
+        write_whole(out / "rivals.md", table.encode())
+        methods = {name: runner.method(name, options.seeds[0]) for name in names}
+        rivals_sheet(out / "rivals.png", {n: m for n, m in methods.items() if m is not None}, lists)
+    say(table)
     return 0

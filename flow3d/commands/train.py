@@ -11,26 +11,31 @@ from ..threads import set_threads
 from ..training.checkpoint import read_checkpoint
 from ..training.config import training
 from ..training.trainer import Trainer
+from .messages import naming, progress, say
+from .outputs import writable
+from .parser import Parser, one_of, positive, seed, whole
 from .settings import changed
 
+AFTER_STOP = "start it again, with --resume where --out holds a checkpoint"
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+
+def add_options(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("--preset", choices=PRESETS, default="tiny")
-    parser.add_argument("--recipe", choices=("strict", "extended"), default="strict")
-    parser.add_argument("--phase", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--preset", **one_of(PRESETS), default="tiny")
+    parser.add_argument("--recipe", **one_of(("strict", "extended")), default="strict")
+    parser.add_argument("--phase", **one_of((1, 2)), default=1)
     parser.add_argument("--out", required=True, help="folder for checkpoint, weights, metrics and contact sheets")
     parser.add_argument("--data", required=True, help="folder that the command cache wrote")
     parser.add_argument("--held-out", help="another one, of validation seeds, for the contact sheets")
     parser.add_argument("--start", help="weights to begin with: a renderer's folder, or phase 1's --out")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--steps", type=int, help="of the whole phase; the learning rate's schedule counts by it")
-    parser.add_argument("--minutes", type=float, help="save and leave after this time, to be resumed")
-    parser.add_argument("--seed", type=int, help="of the first weights and of the order of the pairs")
-    parser.add_argument("--batch", type=int, help="pictures a step and process, both directions counted")
+    parser.add_argument("--steps", type=whole(1), help="of the whole phase; the learning rate's schedule counts by it")
+    parser.add_argument("--minutes", type=positive, help="save and leave after this time, to be resumed")
+    parser.add_argument("--seed", type=seed, help="of the first weights and of the order of the pairs")
+    parser.add_argument("--batch", type=whole(1), help="pictures a step and process, both directions counted")
     parser.add_argument("--features", help="what the perceptual losses look through: vgg19, head or pyramid")
     parser.add_argument(
-        "--threads", type=int, default=1, help="of torch in each process; a second one waits on busy cores"
+        "--threads", type=whole(1), default=1, help="of torch in each process; a second one waits on busy cores"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of TrainingConfig; repeatable"
@@ -53,24 +58,33 @@ def run(options: argparse.Namespace) -> int:
         OSError: no such data or weights, or ``out`` cannot be written.
     """
     set_threads(options.threads)
+    with writable(options.out):
+        return _train(options)
+
+
+def _train(options: argparse.Namespace) -> int:
     config = training(options.preset, options.recipe, cast("Literal[1, 2]", options.phase))
     described = preset(options.preset, options.recipe)
     if options.resume:  # what was chosen then holds, unless it is said again
         checkpoint = read_checkpoint(options.out)
-        found = checkpoint.training
-        if (found.preset, found.recipe, found.phase) == (config.preset, config.recipe, config.phase):
-            config, described = found, RendererConfig.from_json(checkpoint.renderer)
+        earlier = checkpoint.training
+        if (earlier.preset, earlier.recipe, earlier.phase) == (config.preset, config.recipe, config.phase):
+            config, described = earlier, RendererConfig.from_json(checkpoint.renderer)
     changes = {
         name: value for name in ("steps", "seed", "batch", "features") if (value := getattr(options, name)) is not None
     }
     config = changed(config.replace(**changes), "--set", options.set)
     described = changed(described, "--model", options.model)
-    data = FrameCache(options.data)
-    held_out = FrameCache(options.held_out) if options.held_out else None
-    trainer = Trainer(
-        config, data, options.out, resume=options.resume, start=options.start, held_out=held_out, described=described
-    )
+    with naming("--data"):
+        data = FrameCache(options.data)
+    with naming("--held-out"):
+        held_out = FrameCache(options.held_out) if options.held_out else None
+    with naming("--start", "name_or_folder"):
+        trainer = Trainer(
+            config, data, options.out, resume=options.resume, start=options.start, held_out=held_out,
+            described=described,
+        )  # fmt: skip
     outcome = trainer.run(minutes=options.minutes)
     if trainer.first:
-        print(f"{outcome} at step {trainer.step} of {config.steps}, {trainer.seconds:.0f} s")
+        say(progress(outcome, trainer.step, config.steps, trainer.seconds))
     return 130 if outcome == "interrupted" else 0

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from ..checks import check_integer
 from ..datasets import Pair
 from ..files import write_whole
 from ..renderer import FlowRenderer
@@ -70,37 +69,40 @@ def all_settings(renderer: FlowRenderer, options: argparse.Namespace) -> dict[st
 
 
 @one_thread()
-def run_evaluation(options: argparse.Namespace) -> int:
-    """Measure, print, and write evaluation.md, evaluation.json, pairs.csv, machine.md, machine.json and the sheets.
+def run_evaluation(renderer: FlowRenderer, options: argparse.Namespace, out: Path) -> str:
+    """Measure; write evaluation.md, evaluation.json, pairs.csv, machine.md, machine.json and the sheets to ``out``.
+
+    Args:
+        renderer: loaded from ``options.weights``.
+        options: of the command ``evaluate``.
+        out: an existing folder.
+
+    Returns:
+        Both reports, to be printed.
 
     Raises:
-        ValueError: nothing to measure, or weights that do not fit their configuration.
-        OSError: no such weights, or ``out`` cannot be written.
+        ValueError: too few frames to watch memory by.
+        OSError: ``out`` cannot be written.
     """
-    for name in ("pairs", "cross", "wide", "edits"):
-        check_integer(getattr(options, name), name, 1)
     if options.long and options.long <= SETTLED:
         raise ValueError(f"long: expected 0, or {SETTLED + 1} or more, got {options.long}")
-    renderer = FlowRenderer.from_pretrained(options.weights)
     size = renderer.config.size
     torch.manual_seed(0)
     method, untrained = renderer_method(renderer), renderer_method(FlowRenderer(renderer.config).eval())
     settings = all_settings(renderer, options)
-    options.out.mkdir(parents=True, exist_ok=True)
     lists = pair_lists(options.pairs, options.cross, options.wide, size)
     found, rows = quality(method, untrained, lists, options.edits, size)
     name = f"{renderer.config.name}, {renderer.config.recipe}"
-    print(write_report(options.out, "evaluation", f"Evaluation of {name}", settings, found, NOTES), flush=True)
-    write_whole(options.out / "pairs.csv", as_csv(rows).encode())
+    report = write_report(out, "evaluation", f"Evaluation of {name}", settings, found, NOTES)
+    write_whole(out / "pairs.csv", as_csv(rows).encode())
     if not options.no_pictures:
-        pictures(options.out, method, lists, rows, self_seeds(min(options.edits, 6)), size)
+        pictures(out, method, lists, rows, self_seeds(min(options.edits, 6)), size)
     first = next(iter(lists["self"].values()))
     machine: dict[str, Table] = {"Speed": speed_table(frame_seconds(renderer, first))}
     if options.long:
         machine["Memory"] = memory_table(renderer, first, options.long)
     here = {"python": platform.python_version(), "torch": torch.__version__, "cores": os.cpu_count(), "threads": 1}
-    print(write_report(options.out, "machine", f"Speed and memory of {name}", here, machine))
-    return 0
+    return f"{report}\n" + write_report(out, "machine", f"Speed and memory of {name}", here, machine)
 
 
 def pictures(

@@ -21,7 +21,7 @@ from .measure.method import Method, renderer_method
 from .measure.pair_rows import Row, baselines, measure_pair, reenact
 from .measure.score_rows import Scored, score_rows
 from .measure.truth_rows import JITTER_FRAMES, JITTER_PAIRS, jitter_row, truth_row
-from .pairs.pair_files import ListedPair, published, read_list
+from .pairs.pair_files import ListedPair
 from .pairs.protocols import bin_of, self_seeds
 from .report import quality_tables as tables
 from .report import score_tables, sheets
@@ -91,15 +91,22 @@ def measure_all(
 
 
 @one_thread()
-def run_protocol(options: argparse.Namespace) -> int:
+def run_protocol(renderer: FlowRenderer, listed: Sequence[ListedPair], options: argparse.Namespace, out: Path) -> str:
     """Measure the pairs of a list; write the report as markdown and JSON, every pair's numbers, and two sheets.
 
+    Args:
+        renderer: loaded from ``options.weights``.
+        listed: the pairs, of ``options.list`` or the published ones.
+        options: of the command ``evaluate``.
+        out: an existing folder.
+
+    Returns:
+        The report, to be printed.
+
     Raises:
-        ValueError: a list that is no list, or names pairs that do not exist.
-        OSError: no such weights or list, or ``out`` cannot be written.
+        ValueError: the list names pairs that do not exist.
+        OSError: ``out`` cannot be written.
     """
-    listed = read_list(options.list) if options.list else published(options.protocol)
-    renderer = FlowRenderer.from_pretrained(options.weights)
     backbones = load_backbones(options.arcface, options.inception)
     method, size = renderer_method(renderer), renderer.config.size
     torch.manual_seed(0)
@@ -117,14 +124,13 @@ def run_protocol(options: argparse.Namespace) -> int:
     )
     notes = (ABOUT[options.protocol], *NOTES[:3], *score_tables.NOTES, score_tables.absent_note(backbones.absent))
     title = f"Protocol {options.protocol}: {name}"
-    text = write_report(options.out, options.protocol, title, settings, found, notes)
-    write_whole(options.out / f"{options.protocol}_pairs.csv", as_csv({options.protocol: rows}).encode())
+    text = write_report(out, options.protocol, title, settings, found, notes)
+    write_whole(out / f"{options.protocol}_pairs.csv", as_csv({options.protocol: rows}).encode())
     if not options.no_pictures:
         worst = sorted(pairs, key=lambda seed: rows[seed]["psnr output"])[:SHOWN]
         for what, seeds in {"first": list(pairs)[:SHOWN], "worst": worst}.items():
-            draw(options.out / f"{options.protocol}_{what}.png", method, pairs, rows, seeds)
-    print(text)
-    return 0
+            draw(out / f"{options.protocol}_{what}.png", method, pairs, rows, seeds)
+    return text
 
 
 def render_all(listed: Sequence[ListedPair], size: int) -> dict[int, Pair]:

@@ -6,8 +6,9 @@ Self-ID in each clip: the first frame is the source, all others drive and are th
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,19 +50,16 @@ ABSENT = {
 Clips = Mapping[str, Float[Tensor, "N 3 S S"]]
 
 
-def find_videos(options: argparse.Namespace, size: int) -> Videos:
-    """The usable clips of ``--videos``.
+def find_videos(folder: str | os.PathLike[str], size: int) -> Videos:
+    """The usable clips of a folder.
 
     Raises:
         OSError: no such folder, or it cannot be read.
         ValueError: it holds no video, or none that can be used; each is named with its reason.
     """
-    try:
-        videos = read_videos(options.videos, size)
-    except (OSError, ValueError) as error:
-        raise type(error)(f"videos: {str(error).removeprefix('folder: ')}") from error
+    videos = read_videos(folder, size)
     if not videos.clips:
-        raise ValueError(f"videos: expected one clip that can be used, got none: {reasons(videos.skipped)}")
+        raise ValueError(f"folder: expected one clip that can be used, got none: {reasons(videos.skipped)}")
     return videos
 
 
@@ -108,19 +106,22 @@ def clip_means(rows: Mapping[str, Mapping[int, Row]]) -> list[Row]:
 
 
 @one_thread()
-def run_videos(options: argparse.Namespace) -> int:
+def run_videos(renderer: FlowRenderer, videos: Videos, options: argparse.Namespace, out: Path) -> str:
     """Measure the clips; write videos.md, videos.json and videos_frames.csv.
 
+    Args:
+        renderer: loaded from ``options.weights``.
+        videos: as :func:`find_videos` gives them.
+        options: of the command ``evaluate``.
+        out: an existing folder.
+
+    Returns:
+        The report, to be printed.
+
     Raises:
-        ValueError: another protocol than self, a list, or no usable clip.
-        OSError: no such weights or folder, or ``out`` cannot be written.
+        OSError: ``out`` cannot be written.
     """
-    if options.protocol not in (None, "self") or options.list:
-        raise ValueError("videos: expected the protocol self and no list beside it: a clip is its own list")
-    renderer = FlowRenderer.from_pretrained(options.weights)
     backbones = load_backbones(options.arcface, options.inception)
-    videos = find_videos(options, renderer.config.size)
-    print(f"warning: {WARNING}", file=sys.stderr)
     torch.manual_seed(0)
     rows, frechet = measure_clips(renderer, videos.clips, backbones)
     means, frames = clip_means(rows), sum(map(len, rows.values()))
@@ -132,6 +133,6 @@ def run_videos(options: argparse.Namespace) -> int:
     notes = (f"**{WARNING}**", ABOUT, about, *NOTES, absent_note(backbones.absent | ABSENT))
     found = {f"All clips: {len(rows)} clips, {frames} frames": score_table(means, frechet) + truth_table(means)}
     name = f"{renderer.config.name}, {renderer.config.recipe}"
-    print(write_report(options.out, "videos", f"Videos: {name}", settings, found, notes))
-    write_whole(options.out / "videos_frames.csv", as_csv(rows, ("clip", "frame")).encode())
-    return 0
+    report = write_report(out, "videos", f"Videos: {name}", settings, found, notes)
+    write_whole(out / "videos_frames.csv", as_csv(rows, ("clip", "frame")).encode())
+    return report

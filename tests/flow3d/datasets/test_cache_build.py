@@ -45,16 +45,20 @@ def test_several_processes_write_the_same_bytes(tmp_path, cache):
     assert same(build_cache(tmp_path, 3, 2, 16, seed=SEED, every=1, workers=2), cache)
 
 
-def test_bad_requests_are_named(tmp_path):
-    for arguments, named, message in (
-        ((2,), {"seed": 999_999}, "seed: expected all identities"),
-        ((2, 1), {}, "frames: expected 2"),
-        ((2,), {"size": 33}, "size: expected a power of two"),
-        ((2, 8, 32), {"clips": 4}, "clips: expected 1, 2 or 3"),
-        ((2, 5, 32), {"clips": 2}, "frames: expected two or more for each of 2 clips"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            build_cache(tmp_path / "new", *arguments, **named)
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"seed": 999_999}, "seed: expected all identities"),
+        ({"frames": 1}, "frames: expected 2"),
+        ({"size": 33}, "size: expected a power of two"),
+        ({"frames": 8, "clips": 4}, "clips: expected 1, 2 or 3"),
+        ({"frames": 5, "clips": 2}, "frames: expected two or more for each of 2 clips"),
+    ],
+    ids=["both kinds of seeds", "one frame", "size", "four clips", "unequal clips"],
+)
+def test_bad_requests_are_named(tmp_path, counts, message):
+    with pytest.raises(ValueError, match=message):
+        build_cache(tmp_path / "new", 2, **counts)
     assert not os.listdir(tmp_path)
 
 

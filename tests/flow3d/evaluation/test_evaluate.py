@@ -62,16 +62,25 @@ def test_a_strict_renderer_is_measured_too(tmp_path, no_timing):
 def test_bad_input_is_one_line_and_code_two(tmp_path, capsys):
     weights = saved(tmp_path / "w", "strict")
     assert evaluate(tmp_path / "nowhere", tmp_path / "out") == 2
-    assert "error:" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("error: --weights: ")
     for option in ("pairs", "cross", "wide", "edits"):
         assert evaluate(weights, tmp_path / "out", f"--{option}", "0") == 2
-        assert f"error: {option}: expected 1 or more, got 0" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert said == f"error: --{option}: expected a whole number of 1 or more, got '0'\n"
     assert evaluate(weights, tmp_path / "out", "--long", "50") == 2
-    assert "error: long: expected 0, or 101 or more, got 50" in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: --long: expected 0, or 101 or more, got 50\n"
     (weights / "mapping.safetensors").unlink()
     assert evaluate(weights, tmp_path / "out") == 2
-    assert "mapping.safetensors" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("error: --weights: expected mapping.safetensors in")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(command, "pair_lists", lambda *_: pytest.fail("it measures first"))
+    assert evaluate(saved(tmp_path / "weights", "strict"), tmp_path / "file") == 2
+    assert capsys.readouterr().err.startswith("error: --out: expected a folder, got the file")
 
 
 def test_an_error_map_is_black_where_nothing_is_wrong():

@@ -93,8 +93,8 @@ def test_what_is_no_list_and_files_without_a_protocol_are_refused(weights, tmp_p
     (tmp_path / "list.csv").write_text("a,b\n1,2\n")
     named = ("evaluate", "--weights", str(weights), "--out", str(tmp_path / "out"))
     assert main([*named, "--protocol", "self", "--list", str(tmp_path / "list.csv")]) == 2
-    assert "error: list: expected rows of" in capsys.readouterr().err
+    assert "error: --list: expected rows of" in capsys.readouterr().err
     for option in ("list", "inception", "arcface"):
         assert main([*named, f"--{option}", "somewhere"]) == 2
-        assert f"error: {option}: expected --protocol" in capsys.readouterr().err
+        assert f"error: --{option}: expected --protocol" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

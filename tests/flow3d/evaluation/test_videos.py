@@ -65,14 +65,14 @@ def test_clips_are_measured_and_what_was_skipped_is_named_and_counted(weights, t
 
 def test_folders_without_a_usable_clip_are_refused(weights, tmp_path, capsys):
     assert evaluate(weights, tmp_path / "nowhere", tmp_path / "out") == 2
-    assert "error: videos: expected a folder of videos, found none" in capsys.readouterr().err
+    assert "error: --videos: expected a folder of videos, found none" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert evaluate(weights, tmp_path / "empty", tmp_path / "out") == 2
-    assert "error: videos: expected .mp4" in capsys.readouterr().err
+    assert "error: --videos: expected .mp4" in capsys.readouterr().err
     write_clip(tmp_path / "videos" / "mixed", [torch.zeros(3, 32, 32), torch.zeros(3, 48, 48)])
     assert evaluate(weights, tmp_path / "videos", tmp_path / "out") == 2
     said = capsys.readouterr().err
-    assert "error: videos: expected one clip that can be used, got none: mixed (expected images of one size" in said
+    assert "error: --videos: expected one clip that can be used, got none: mixed (expected images of one size" in said
     assert evaluate(weights, tmp_path / "videos", tmp_path / "out", "--protocol", "cross") == 2
-    assert "error: videos: expected the protocol self" in capsys.readouterr().err
+    assert "error: --videos: expected the protocol self" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

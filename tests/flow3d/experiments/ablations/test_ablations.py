@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from flow3d.__main__ import main
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.evaluation.pairs.protocols import pair_lists
 from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations import LEGS, Budget, ErrorBank, Observed, ablation_report, run_leg, run_legs
@@ -120,10 +121,10 @@ def test_the_table_compares_seed_by_seed():
 def test_the_command_names_bad_input(frames, tmp_path, capsys):
     known = ["ablate", "--data", str(frames.folder), "--out", str(tmp_path)]
     assert main([*known, "--phase-1", "0"]) == 2
-    assert "phase_1: expected 1 or more, got 0" in capsys.readouterr().err
+    assert "error: --phase-1: expected a whole number of 1 or more, got '0'" in capsys.readouterr().err
     assert main([*known, "--regressor", str(tmp_path / "nowhere")]) == 2
     assert main(["ablate", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
-    assert "folder: expected a finished cache" in capsys.readouterr().err
+    assert "error: --data: expected a finished cache" in capsys.readouterr().err
 
 
 def test_a_leg_has_a_file_of_its_own(tmp_path):

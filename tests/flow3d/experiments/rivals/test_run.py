@@ -159,9 +159,9 @@ def test_the_command_writes_table_and_sheet(frames, tmp_path, capsys):
     assert (tmp_path / "rivals.md").read_text().startswith("# Rivals, measured")
     assert b"generated" in (tmp_path / "rivals.png").read_bytes()
     assert main([*known, "--methods", "HyperReenact"]) == 2
-    assert "method: HyperReenact is absent" in capsys.readouterr().err
+    assert "error: --methods: HyperReenact is absent" in capsys.readouterr().err
     assert main([*known, "--steps", "2"]) == 2
-    assert "steps: expected 3 or more, got 2" in capsys.readouterr().err
+    assert "error: --steps: expected a whole number of 3 or more, got '2'" in capsys.readouterr().err
     assert main(["rivals", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
 
 
