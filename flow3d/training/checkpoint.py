@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..config import RendererConfig
-from ..files import write_whole
 from .config import TrainingConfig
+from .folder import check_types, read_content, reading, save_content
 
-FILE, FORMAT = "checkpoint.pt", 1
+FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +28,18 @@ class Checkpoint:
     averaged: dict[str, Tensor]
     optimiser: dict[str, Any]
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {"format": FORMAT} | self.__dict__ | {"training": self.training.to_json()}
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``checkpoint.pt``, beside its place first; a full disk leaves the old one.
 
         Raises:
             OSError: it could not be written.
         """
-        content = {"format": FORMAT} | self.__dict__ | {"training": self.training.to_json()}
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        path = Path(folder, FILE)
-        write_whole(path, buffer.getvalue())
-        return path
+        return save_content(folder, self.content)
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
@@ -51,41 +49,21 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
         FileNotFoundError: there is none.
         ValueError: it is damaged, or of another format.
     """
-    content: dict[str, Any] = read_whole(folder)
-    try:
-        if content.pop("format") != FORMAT:
-            raise ValueError("another format")
+    content = read_content(folder)
+    with reading(folder):
+        if (number := content.pop("format")) != FORMAT:
+            raise ValueError(f"expected format {FORMAT}, got {number!r}")
         content["training"] = TrainingConfig.from_json(content["training"])
+        RendererConfig.from_json(content["renderer"])
+        check_types(content, content["training"].steps)
         return Checkpoint(**content)
-    except Exception as error:  # a file of something else can fail in any way
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"resume: expected a whole checkpoint, cannot read {FILE} ({reason})") from error
-
-
-def read_whole(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The contents of a folder's ``checkpoint.pt``, whatever was trained.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged.
-    """
-    path = Path(folder, FILE)
-    if not path.is_file():
-        raise FileNotFoundError(f"resume: expected {FILE} in {os.fspath(folder)!r}, found none")
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can fail in any way
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"resume: expected a whole checkpoint, cannot read {FILE} ({reason})") from error
 
 
 def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: RendererConfig) -> None:
     """Refuse to go on from a checkpoint of something else. A switch that is younger than it counts as its default.
 
     Raises:
-        ValueError: of another preset, recipe, phase or network; the message names which.
+        ValueError: of another preset, recipe, phase or network, or of more steps; the message names which.
     """
     for name in ("preset", "recipe", "phase"):
         here, there = getattr(wanted, name), getattr(found.training, name)
@@ -93,3 +71,5 @@ def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: RendererConf
             raise ValueError(f"resume: expected a checkpoint of {name} {here}, got one of {name} {there}")
     if RendererConfig.from_json(found.renderer) != renderer:
         raise ValueError(f"resume: the checkpoint's network is not preset {wanted.preset} as it is now")
+    if found.step > wanted.steps:
+        raise ValueError(f"resume: expected a checkpoint of at most {wanted.steps} steps, got one of {found.step}")

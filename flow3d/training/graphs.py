@@ -68,11 +68,11 @@ class GraphedLoss:
                 warnings.warn(f"step {step}: no CUDA graph ({reason}); training goes on without, slower", stacklevel=2)
                 self.broken = True
                 return None
-        found = self.recorded[key]
-        found.graph.replay()
-        for parameter, gradient in zip(self.parameters, found.gradients, strict=True):
+        recorded = self.recorded[key]
+        recorded.graph.replay()
+        for parameter, gradient in zip(self.parameters, recorded.gradients, strict=True):
             parameter.grad = gradient
-        return found.terms
+        return recorded.terms
 
     def _record(self, batch: Batch, step: int) -> Recorded:
         stream = torch.cuda.Stream()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ..datasets.batch import Batch
-from ..files import write_whole
 from ..preprocessing.images import write_image
 from ..renderer import FlowRenderer
 from .config import EXTENSIONS
+from .loop import CsvLog, or_warn
 from .losses import Lambdas
 
 TERMS = (*Lambdas().by_term(), *EXTENSIONS)
@@ -29,47 +27,37 @@ COLUMNS = (
 SHEET = ("source", "driving", "warped", "refined", "output", "target")  # a contact sheet's columns
 
 
-class Metrics:
-    """Rows of numbers, in a CSV file and in TensorBoard; a term that a row does not have stays empty.
+class Metrics(CsvLog):
+    """Rows of numbers in ``metrics.csv``, and in TensorBoard where it is installed.
 
     Args:
         folder: where to.
-        step: rows behind this step are dropped, since a resumed training writes them again.
+        step: of a resumed training; see :class:`CsvLog`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], step: int = 0) -> None:
-        self.path = Path(folder, "metrics.csv")
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        if step and self.path.is_file():
-            with self.path.open(newline="", encoding="utf-8") as old:
-                writer.writerows(row for row in csv.DictReader(old) if int(row["step"]) <= step)
-        write_whole(self.path, text.getvalue().encode())
-        self.board = None
+        super().__init__(Path(folder, "metrics.csv"), COLUMNS, step)
+        self.board: Any = None
         if importlib.util.find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(Path(folder, "tensorboard")), purge_step=step)
-        self._sums: dict[str, list[float]] = {}
-
-    def add(self, numbers: Mapping[str, float]) -> None:
-        """Take one step's numbers into the next row, which holds the mean of those that were there."""
-        for name, value in numbers.items():
-            self._sums.setdefault(name, []).append(value)
+            self.board = or_warn(lambda: _board(Path(folder, "tensorboard"), step), "no TensorBoard")
 
     def write(self, step: int, seconds: float) -> dict[str, float]:
         """Write the row of all numbers added since the last one, and return it."""
-        row: dict[str, Any] = {name: sum(values) / len(values) for name, values in self._sums.items()}
-        self._sums.clear()
-        line = {"step": step, "seconds": f"{seconds:.1f}"} | {name: f"{value:.6g}" for name, value in row.items()}
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n").writerow(line)
+        row = super().write(step, seconds)
         if self.board is not None:
-            for name, value in row.items():
-                self.board.add_scalar(name, value, step)
-            self.board.flush()
+            or_warn(lambda: self._to_board(row, step), f"step {step}: nothing in TensorBoard")
         return row
+
+    def _to_board(self, row: Mapping[str, float], step: int) -> None:
+        for name, value in row.items():
+            self.board.add_scalar(name, value, step)
+        self.board.flush()
+
+
+def _board(folder: Path, step: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=step)
 
 
 @torch.no_grad()

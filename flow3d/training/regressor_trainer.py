@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import os
-import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from ..datasets.cache import FrameCache
-from ..datasets.pairs import BLOCK
 from ..fields import Batch, Configuration, Count, Positive, Seed, Share, Weight, Whole
-from ..files import write_whole
 from ..morphable.coefficients import CROP, ROTATION, TRANSLATION, index
 from ..morphable.head.expressions import EXPRESSIONS
 from ..perception.regressor import CoefficientRegressor, Purpose, RegressorConfig
 from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT, IDENTITY_COUNT
-from .checkpoint import FILE, read_whole
-from .interrupts import interrupts
+from .folder import FILE, TrainingFolder, check_types, read_content, reading, restore
+from .frames import check_frames
+from .loop import AveragedWeights, CsvLog, Loop, Outcome, Timer, half_cosine, or_warn, warmed_up
 from .regressor_data import Pictures
 
 LOG_EVERY, LOOK_FRAMES = 50, 512
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "held_out/seen", "held_out/rotation", "held_out/identity")
 SEEN = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "gaze_y", "brow_up")  # at 64 px
+GROUPS: dict[str, Any] = {  # of coefficients, each a column of metrics.csv
+    "held_out/seen": [index(name) for name in SEEN],
+    "held_out/rotation": ROTATION,
+    "held_out/identity": slice(COEFFICIENT_COUNT, None),
+}
+COLUMNS = ("step", "seconds", "learning_rate", "loss", *GROUPS)
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ class RegressionConfig(Configuration):
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        return warm * self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        return warmed_up(step, self.warmup) * self.learning_rate * half_cosine(step / self.steps)
 
 
 def target_weights(identity_weight: float) -> Float[Tensor, " 153"]:
@@ -91,37 +91,30 @@ class RegressorTrainer:
     ) -> None:  # fmt: skip
         from accelerate import Accelerator
 
-        if data.seed >= BLOCK:
-            raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
-        if held_out.seed < BLOCK:
-            raise ValueError(f"held_out: expected seeds from {BLOCK:,}, which no training sees, got {held_out.seed:,}")
+        check_frames(data, held_out)
         self.config, self.out = config, Path(out)
-        found = read_regression(out) if resume else None
-        if found is None and (self.out / FILE).exists():
-            raise ValueError(f"out: {os.fspath(out)!r} holds a training already; resume it, or choose another folder")
+        self.folder = TrainingFolder(out, resume)
+        earlier = read_regression(out) if resume else None
         self.data = Pictures(data)
         described = RegressorConfig(config.name, config.purpose, seeds=(data.seed, data.seed + data.identities - 1))
-        if found is not None:
-            for name, now in (("config", dataclasses.asdict(config)), ("regressor", described.to_json())):
-                if found[name] != now:
-                    raise ValueError(f"resume: expected a checkpoint of {name} {now}, got one of {found[name]}")
-        self.step, self.seconds = (found["step"], found["seconds"]) if found else (0, 0.0)
+        if earlier is not None:
+            _check_fits(earlier, config, described)
+        self.step, self.seconds = (earlier["step"], earlier["seconds"]) if earlier else (0, 0.0)
         torch.manual_seed(config.seed)
         self.regressor = CoefficientRegressor(described, norm=True)
-        if found is None:
-            self.regressor.standardise(self.data.targets.flatten(0, 1))
-        else:
-            self.regressor.load_state_dict(found["weights"])
         self.accelerator = Accelerator(mixed_precision="no")
         optimiser = torch.optim.AdamW(
             self.regressor.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        if found is not None:
-            optimiser.load_state_dict(found["optimiser"])
+        if earlier is None:
+            self.regressor.standardise(self.data.targets.flatten(0, 1))
+        else:
+            with reading(out):
+                restore(self.regressor, optimiser, earlier)
         self.model, self.optimiser = self.accelerator.prepare(self.regressor, optimiser)
         device = self.accelerator.device
-        averaged = found["averaged"] if found else self.regressor.state_dict()
-        self.averaged = {name: value.detach().to(device, copy=True) for name, value in averaged.items()}
+        averaged = earlier["averaged"] if earlier else self.regressor.state_dict()
+        self.averaged = AveragedWeights(averaged, config.ema, device)
         self.weights = target_weights(config.identity_weight).to(device)
         count = min(LOOK_FRAMES, held_out.identities * held_out.frames)
         self.looked_at = Pictures(held_out).draw(np.random.default_rng(0), count, vary=False)
@@ -150,50 +143,47 @@ class RegressorTrainer:
             raise FloatingPointError(f"expected finite numbers, got a loss of {total} and a gradient of {gradient}")
         self.optimiser.step()
         self.step += 1
-        decay = min(self.config.ema, self.step / (self.step + 10))
-        with torch.no_grad():
-            for name, value in self.regressor.state_dict().items():
-                if value.is_floating_point():
-                    self.averaged[name].lerp_(value, 1 - decay)
+        self.averaged.update(self.regressor.state_dict(), self.step)
         return total
 
-    def run(
-        self, until: int | None = None, minutes: float | None = None, save_minutes: float = 2.0
-    ) -> Literal["finished", "paused", "interrupted"]:
-        """Train until all steps are done, step ``until``, so many ``minutes``, or Ctrl-C; then save and return which.
+    def run(self, until: int | None = None, minutes: float | None = None, save_minutes: float = 2.0) -> Outcome:
+        """Train until all steps are done, step ``until``, so many ``minutes`` have passed, or Ctrl-C; then save.
+
+        Returns:
+            "finished" when all steps are done, else "paused", or "interrupted" by Ctrl-C.
 
         Raises:
             FloatingPointError: see :meth:`advance`; the last checkpoint stays.
-            OSError: a checkpoint could not be written; an earlier one stays.
+            ValueError: another training runs into the folder, or has done so since this one was made.
+            OSError: the last checkpoint could not be written; an earlier one stays.
         """
-        last = min(self.config.steps, self.config.steps if until is None else until)
-        first, before, losses = self.accelerator.is_main_process, self.seconds, []
-        begun = saved = time.monotonic()
-        stopped = False
-        bar = tqdm(total=self.config.steps, initial=self.step, disable=not first, unit="step", leave=False)
-        with interrupts() as stop, bar:
-            while self.step < last and not stopped:
-                losses.append(self.advance())
-                now = time.monotonic()
-                self.seconds = before + now - begun
-                bar.update()
-                if first and self.step % LOG_EVERY == 0:
-                    bar.set_postfix_str(f"loss {np.mean(losses[-LOG_EVERY:]):.3g}")
-                if first and now - saved > 60 * save_minutes:
-                    self.save(losses)
-                    saved = now
-                stopped = self._agree(stop.is_set() or (minutes is not None and now - begun > 60 * minutes))
-        if first:
-            self.save(losses)
+        first = self.accelerator.is_main_process
+        with self.folder.claimed(first):
+            log = CsvLog(self.out / "metrics.csv", COLUMNS, self.step) if first else None
+            outcome = self._train(log, until, minutes, Timer(save_minutes))
+            if log is not None:
+                self._save_and_note(log)
         self.accelerator.wait_for_everyone()
-        if stop.is_set():
-            return "interrupted"
-        return "finished" if self.step == self.config.steps else "paused"
+        return outcome
 
-    def _agree(self, stop: bool) -> bool:
-        if self.accelerator.num_processes == 1:
-            return stop
-        return bool(self.accelerator.gather(torch.tensor([float(stop)], device=self.accelerator.device)).max() > 0)
+    def _train(self, log: CsvLog | None, until: int | None, minutes: float | None, saving: Timer) -> Outcome:
+        loop = Loop(
+            self.config.steps, done=self.step, spent=self.seconds, until=until, minutes=minutes,
+            accelerator=self.accelerator,
+        )  # fmt: skip
+        with loop:
+            for _ in loop:
+                loss = self.advance()
+                self.seconds = loop.seconds
+                if log is None:
+                    continue
+                log.add({"loss": loss})
+                if self.step % LOG_EVERY == 0:
+                    loop.bar.set_postfix_str(f"loss {log.means()['loss']:.3g}")
+                if saving.due():
+                    failure = f"step {self.step}: not saved, the last checkpoint is kept"
+                    or_warn(partial(self._save_and_note, log), failure)
+        return loop.outcome
 
     def about(self) -> str:
         """How far the training has come, and with what settings."""
@@ -208,49 +198,44 @@ class RegressorTrainer:
     def shadow(self) -> CoefficientRegressor:
         """A regressor of the averaged weights, without norms, its maps scaled to a mean of one on held-out pictures."""
         normed = CoefficientRegressor(dataclasses.replace(self.regressor.config, about=self.about()), norm=True)
-        normed.load_state_dict(self.averaged)
+        normed.load_state_dict(self.averaged.state)
         regressor = normed.folded()
         maps = regressor.maps(self.looked_at[0])
         regressor.scale.copy_(torch.stack([1 / m.mean().clamp_min(1e-6) for m in maps]))
         return regressor
 
-    @torch.no_grad()
-    def save(self, losses: list[float] | None = None) -> None:
-        """Write checkpoint and weights, and with ``losses`` a row of metrics.csv, with R² on held-out pictures.
+    def save(self) -> CoefficientRegressor:
+        """Write the checkpoint, and the averaged weights as a regressor, which is returned.
 
         Raises:
             OSError: no room, or no permission; what was there before is still there.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
-        content = {
+        self.folder.save({
             "step": self.step, "seconds": self.seconds, "config": dataclasses.asdict(self.config),
             "regressor": self.regressor.config.to_json(), "weights": self.regressor.state_dict(),
-            "averaged": self.averaged, "optimiser": self.optimiser.state_dict(),
-        }  # fmt: skip
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_whole(self.out / FILE, buffer.getvalue())
+            "averaged": self.averaged.state, "optimiser": self.optimiser.state_dict(),
+        })  # fmt: skip
         regressor = self.shadow()
         regressor.save_pretrained(self.out / "weights")
-        if losses:
-            images, targets = self.looked_at
-            gone = ((regressor(images) - targets).square().mean(0) / targets.var(0, correction=0).clamp_min(1e-9)).cpu()
-            groups = ([index(name) for name in SEEN], ROTATION, slice(COEFFICIENT_COUNT, None))
-            scores = [float(1 - gone[group].mean()) for group in groups]
-            row = [self.step, self.seconds, self.config.rate(self.step), float(np.mean(losses)), *scores]
-            self._note([f"{value:.6g}" for value in row])
-            losses.clear()
+        return regressor
 
-    def _note(self, row: list[str]) -> None:
-        """Add a row to metrics.csv; rows behind this step, of a training that was cut short, are dropped."""
-        path, text = self.out / "metrics.csv", io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as old:
-                writer.writerows(r for r in list(csv.reader(old))[1:] if float(r[0]) < float(row[0]))
-        writer.writerow(row)
-        write_whole(path, text.getvalue().encode())
+    @torch.no_grad()
+    def _save_and_note(self, log: CsvLog) -> None:
+        """Save, and write a row with R² on held-out pictures, if a step was done since the last one."""
+        regressor = self.save()
+        if not log.means():
+            return
+        images, targets = self.looked_at
+        error = (regressor(images) - targets).square().mean(0) / targets.var(0, correction=0).clamp_min(1e-9)
+        scores = (float(1 - error.cpu()[group].mean()) for group in GROUPS.values())
+        log.add({"learning_rate": self.config.rate(self.step)} | dict(zip(GROUPS, scores, strict=True)))
+        log.write(self.step, self.seconds)
+
+
+def _check_fits(earlier: dict[str, Any], config: RegressionConfig, described: RegressorConfig) -> None:
+    for name, now in (("config", dataclasses.asdict(config)), ("regressor", described.to_json())):
+        if earlier[name] != now:
+            raise ValueError(f"resume: expected a checkpoint of {name} {now}, got one of {earlier[name]}")
 
 
 def read_regression(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -260,9 +245,11 @@ def read_regression(folder: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: there is none.
         ValueError: it is damaged, or of another training.
     """
-    content = read_whole(folder)
+    content = read_content(folder)
     wrong = {"step", "seconds", "config", "regressor", "weights", "averaged", "optimiser"} - set(content)
     if wrong:
         raise ValueError(f"resume: expected the checkpoint of a regressor, found no {sorted(wrong)[0]!r} in {FILE}")
-    RegressionConfig().replace(**content["config"])
-    return content
+    with reading(folder):
+        config = RegressionConfig().replace(**content["config"])
+        check_types(content, config.steps)
+        return content | {"config": dataclasses.asdict(config)}

@@ -151,6 +151,7 @@ def test_where_nothing_can_be_locked_the_block_runs_with_a_warning(tmp_path, mon
 def test_a_claim_removes_what_died_long_ago_in_the_middle_of_a_file(tmp_path):
     for name, age in ((".old.part", 2 * STALE), (".new.part", 0.0)):
         (tmp_path / name).write_bytes(b"half")
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
+        then = time.time() - age
+        os.utime(tmp_path / name, (then, then))
     with claim(tmp_path):
         assert names(tmp_path) == {CLAIM, ".new.part"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 
@@ -14,9 +13,10 @@ from torch import Tensor
 
 from ...datasets.batch import Batch
 from ...datasets.cache import FrameCache
-from ...datasets.pairs import BLOCK
 from ...morphable import Camera
 from ...training.config import TrainingConfig, training
+from ...training.frames import check_frames
+from ...training.loop import AveragedWeights, Loop
 from ...training.losses import check_finite
 from ...training.perceptual import Perceptual, perceptual, region_distance
 from ...training.steps import HIDDEN, region_weight
@@ -40,20 +40,27 @@ def train(
     Raises:
         ValueError: data of another size, or of seeds that do not train.
         FloatingPointError: a loss is not finite.
+        KeyboardInterrupt: Ctrl-C; nothing is kept.
     """
-    if data.size != (wanted := network.size):
-        raise ValueError(f"data: expected {wanted} px for preset {budget.preset}, got {data.size}")
-    if data.seed >= BLOCK:
-        raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
+    check_frames(data, size=network.size, preset=budget.preset)
     judge, begun = perceptual("pyramid"), time.monotonic()
     network.standardise(data.coefficients.flatten(0, 1))
     network.train()
-    done = 0
     for phase, steps in ((1, budget.phase_1), (2, budget.phase_2)):
         config = training(budget.preset, "extended", phase).replace(steps=steps, seed=seed)
-        averaged = copy.deepcopy(network)
-        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-        for step in range(steps):
+        done = 0 if phase == 1 else budget.phase_1
+        _train_phase(network, data, config, judge, watch, done)
+    return network.eval(), time.monotonic() - begun
+
+
+def _train_phase(
+    network: Rival, data: FrameCache, config: TrainingConfig, judge: Perceptual, watch: Watch | None, done: int
+) -> None:
+    """Train one phase, before which ``done`` steps were; the network ends with its averaged weights, as ours does."""
+    averaged = AveragedWeights(network.state_dict(), config.ema)
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    with Loop(config.steps) as loop:
+        for step in loop:
             for group in optimiser.param_groups:
                 group["lr"] = config.rate(step)
             terms = losses(network, *drawn(data, config, step), config, step, judge)
@@ -62,12 +69,12 @@ def train(
             torch.stack(list(terms.values())).sum().backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, error_if_nonfinite=True)
             optimiser.step()
-            _average(averaged, network, min(config.ema, (step + 1) / (step + 11)))
-            done += 1
+            averaged.update(network.state_dict(), step + 1)
             if watch is not None:
-                watch(done, {name: float(value.detach()) for name, value in terms.items()})
-        network.load_state_dict(averaged.state_dict())  # as our second phase begins
-    return network.eval(), time.monotonic() - begun
+                watch(done + step + 1, {name: float(value.detach()) for name, value in terms.items()})
+    if loop.outcome == "interrupted":
+        raise KeyboardInterrupt
+    network.load_state_dict(averaged.state)
 
 
 def drawn(data: FrameCache, config: TrainingConfig, step: int) -> tuple[Batch, Depths]:
@@ -118,9 +125,3 @@ def flow_loss(flow: Float[Tensor, "B 2 S S"], batch: Batch, weight: Float[Tensor
     where = torch.where(person, HIDDEN + (1 - HIDDEN) * batch.visible, batch.visible) * weight
     away = (flow - batch.flow[:, :2]) / (flow.shape[-1] / 2)
     return ((away.square().sum(1, keepdim=True) + 1e-5).sqrt() * where).mean()
-
-
-@torch.no_grad()
-def _average(averaged: Rival, network: Rival, decay: float) -> None:
-    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-        mean.lerp_(value, 1 - decay)

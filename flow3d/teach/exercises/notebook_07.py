@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from functools import wraps
-from types import SimpleNamespace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from flow3d.teach.exercises.exercise import Exercise
-from flow3d.training import Lambdas, Trainer, TrainingConfig, loss_total, training
+from flow3d.training import Lambdas, TrainingConfig, loss_total, training
+from flow3d.training.loop import AveragedWeights
 
 Terms = Mapping[str, Tensor]
 
@@ -32,14 +31,12 @@ def _in_order(raw: Terms, lambdas: Mapping[str, float]) -> Tensor:
     return torch.stack([w * v for w, v in zip(lambdas.values(), raw.values(), strict=False)]).sum()
 
 
-@wraps(Trainer._average)
+@wraps(AveragedWeights.update)
 def _averaged(averaged: Tensor, weights: Tensor, ema: float, step: int) -> Tensor:
-    """What the package's trainer makes of one averaged tensor after its step number ``step``."""
-    kept = {"w": averaged.clone()}
-    renderer = SimpleNamespace(state_dict=lambda: {"w": weights})
-    trainer: Any = SimpleNamespace(config=SimpleNamespace(ema=ema), step=step, renderer=renderer, averaged=kept)
-    Trainer._average(trainer)
-    return kept["w"]
+    """What the package makes of one averaged tensor after step number ``step``."""
+    kept = AveragedWeights({"w": averaged}, ema)
+    kept.update({"w": weights}, step)
+    return kept.state["w"]
 
 
 def _weights(step: int) -> tuple[Tensor, Tensor, float, int]:

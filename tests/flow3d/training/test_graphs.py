@@ -6,18 +6,14 @@ import torch
 
 from flow3d import FlowRenderer, preset
 from flow3d.datasets.batch import Batch
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
 from flow3d.training.config import training
+from flow3d.training.frames import hold_on_card
 from flow3d.training.graphs import GraphedLoss
 from flow3d.training.losses import LossTerms, loss_total
 from flow3d.training.perceptual import perceptual
 from flow3d.training.steps import TrainingStep
 from flow3d.training.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> FrameCache:
-    return build_cache(tmp_path_factory.mktemp("frames"), 2, 6, 32, seed=11, every=10, clips=2)
 
 
 def graphed(phase: int, device: str = "cpu") -> tuple[GraphedLoss, TrainingStep]:
@@ -61,7 +57,19 @@ def test_where_nothing_can_be_recorded_training_goes_on_as_it_would_have(data, t
         other.run()
     plain.run()
     assert other.step == plain.step == 4
-    assert all(torch.equal(a, b) for a, b in zip(plain.averaged.values(), other.averaged.values(), strict=True))
+    one, two = plain.averaged.state, other.averaged.state
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+@pytest.mark.gpu
+def test_frames_go_to_the_card_only_when_their_owner_says_so(data, tmp_path):
+    frames = FrameCache(data.folder)
+    trainer = Trainer(training("micro", "extended", 1).replace(batch=2, steps=4), frames, tmp_path)
+    assert not frames.held
+    assert trainer.graphs is not None
+    hold_on_card([frames], trainer.accelerator.device)
+    assert frames.held
+    assert trainer.batch(0).source.is_cuda
 
 
 @pytest.mark.gpu

@@ -1,36 +1,16 @@
-"""Training the embedding: pictures whose light changes and whose person stays, and steps that repeat."""
+"""Training the embedding: steps that repeat, Ctrl-C, and a command that refuses before it works."""
+
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
 
-from flow3d.training.identity_trainer import IdentityTraining, compose, draw, read_persons, render_persons, train
-
-
-@pytest.fixture(scope="module")
-def persons():
-    return render_persons(300_000, 3, 6)
-
-
-def test_a_person_is_seen_in_three_sessions_on_black(persons):
-    assert persons["person"].shape == (3, 6, 3, 64, 64)
-    assert persons["background"].shape == (3, 3, 3, 64, 64)
-    outside = persons["alpha"] == 0
-    assert not persons["person"].transpose(2, 0, 1, 3, 4)[:, outside].any()
-    first, second = (persons["background"][0, session] for session in (0, 1))
-    assert not np.array_equal(first, second)
-
-
-def test_pictures_are_composed_and_drawn_again_the_same(persons):
-    where = np.array([[1, 2]])
-    made = compose(persons, np.array([0]), np.array([4]), where)[0]
-    clear = torch.from_numpy(persons["alpha"][0, 4] == 0)
-    expected = torch.from_numpy(persons["background"][1, 2]).float() / 127.5 - 1
-    assert torch.equal(made[:, clear], expected[:, clear])
-    a, b = (draw(persons, np.random.default_rng(5), 8) for _ in range(2))
-    assert torch.equal(a[0], b[0])
-    assert torch.equal(a[1], b[1])
-    assert float(a[0].abs().max()) <= 1
+from flow3d.files import claim
+from flow3d.training import identity_trainer
+from flow3d.training.identity_data import draw
+from flow3d.training.identity_trainer import IdentityTraining, main, train
 
 
 def test_a_training_repeats_itself_bit_for_bit(persons):
@@ -43,13 +23,51 @@ def test_a_training_repeats_itself_bit_for_bit(persons):
     assert torch.equal(embedding(images), again(images))
 
 
-def test_validation_seeds_and_other_files_are_refused(tmp_path, persons):
-    path = tmp_path / "persons.npz"
-    np.savez(path, **(persons | {"first": np.array(1_000_000)}))
-    with pytest.raises(ValueError, match="data: expected seeds below 1,000,000"):
-        read_persons(path)
-    np.savez(path, person=persons["person"])
-    with pytest.raises(ValueError, match="data: expected pictures of persons in"):
-        read_persons(path)
-    with pytest.raises(ValueError, match="frames: expected two persons and a multiple of 3 frames"):
-        render_persons(0, 2, 4)
+def test_ctrl_c_ends_a_training_and_keeps_nothing(persons, monkeypatch):
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return draw(*arguments)
+
+    monkeypatch.setattr(identity_trainer, "draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(IdentityTraining(steps=3, batch=6), persons)
+
+
+def command(tmp_path, *options: str) -> int:
+    threads = torch.get_num_threads()
+    try:
+        return main(["--data", str(tmp_path / "persons"), "--out", str(tmp_path / "out"), *options])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_the_command_writes_weights_card_and_curve(tmp_path, persons, monkeypatch, capsys):
+    monkeypatch.setattr(identity_trainer, "render_persons", lambda *_: persons)
+    assert command(tmp_path, "--steps", "2") == 0
+    written = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert written == {
+        "persons", "out/curve.csv", "out/weights/README.md", "out/weights/config.json",
+        "out/weights/embedding.safetensors",
+    }  # fmt: skip
+    assert "| embedding | " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--steps", "0"), "error: --steps: expected a whole number from 1"),
+        (("--persons", "1"), "error: --persons: expected two or more, got 1"),
+    ],
+    ids=["no steps", "one person"],
+)
+def test_the_command_names_the_option(tmp_path, capsys, options, message):
+    assert command(tmp_path, *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
+
+
+def test_the_command_refuses_a_folder_that_is_trained_into_before_it_renders(tmp_path, capsys):
+    with claim(tmp_path / "out"):
+        assert command(tmp_path) == 2
+    assert capsys.readouterr().err.startswith(f"error: --out: '{tmp_path / 'out'}' is being trained into by process ")
+    assert [p.name for p in tmp_path.rglob("*")] == ["out"]

@@ -1,5 +1,6 @@
 """Training a regressor: pictures, falling loss, resuming to the bit, files, refusals, the command line."""
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from flow3d.__main__ import main
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.morphable import Coefficients, Person, talking_head
 from flow3d.perception import CoefficientRegressor
 from flow3d.training.regressor_data import Pictures, shifted
@@ -118,8 +120,8 @@ def test_a_resumed_training_is_the_same_to_the_bit(data, held_out, tmp_path):
     second = RegressorTrainer(CONFIG, data, tmp_path / "b", held_out, resume=True)
     assert second.step == 2
     assert second.run() == "finished"
-    for name, value in straight.averaged.items():
-        assert torch.equal(value, second.averaged[name]), name
+    for name, value in straight.averaged.state.items():
+        assert torch.equal(value, second.averaged.state[name]), name
     rows = (tmp_path / "b" / "metrics.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["step", "2", "4"]
 
@@ -134,6 +136,43 @@ def test_saved_weights_hold_maps_of_unit_mean_and_say_what_they_are(data, held_o
     for mean in means:
         assert mean == pytest.approx(1, abs=REGRESSOR["unit mean"][0])
     assert "Step 4 of 4" in (tmp_path / "weights" / "README.md").read_text()
+
+
+def test_rows_hold_mean_loss_rate_and_held_out_scores(data, held_out, tmp_path):
+    trainer = RegressorTrainer(CONFIG, data, tmp_path, held_out)
+    trainer.run(until=2)
+    header, row = (tmp_path / "metrics.csv").read_text().splitlines()
+    numbers = dict(zip(header.split(","), map(float, row.split(",")), strict=True))
+    assert list(numbers) == [
+        "step", "seconds", "learning_rate", "loss", "held_out/seen", "held_out/rotation", "held_out/identity",
+    ]  # fmt: skip
+    assert numbers["step"] == 2
+    assert numbers["learning_rate"] == pytest.approx(CONFIG.rate(2))
+    assert max(numbers[name] for name in numbers if name.startswith("held_out/")) < 1
+
+
+def test_a_failed_save_ends_no_training_and_a_second_one_is_refused(data, held_out, tmp_path, monkeypatch):
+    trainer, fsync = RegressorTrainer(CONFIG, data, tmp_path, held_out), os.fsync
+    other = RegressorTrainer(CONFIG, data, tmp_path, held_out)
+
+    def advance() -> float:
+        full = trainer.step == 1
+        monkeypatch.setattr(os, "fsync", fail if full else fsync)
+        with pytest.raises(ValueError, match=r"out: .* is being trained into by process"):
+            other.run()
+        return real()
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = trainer.advance
+    monkeypatch.setattr(trainer, "advance", advance)
+    with pytest.warns(UserWarning, match=r"step 2: not saved, the last checkpoint is kept .*No space left"):
+        assert trainer.run(save_minutes=0.0) == "finished"
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["step", "1", "3", "4"]
+    with pytest.raises(ValueError, match=r"out: .* holds a training already"):
+        other.run()
 
 
 def test_ctrl_c_saves_and_leaves(data, held_out, tmp_path, monkeypatch):
@@ -197,7 +236,7 @@ def regress(*options: str) -> int:
 def test_the_command_trains_resumes_and_measures(folders, tmp_path, capsys):
     frames = ("--data", str(folders[0]), "--held-out", str(folders[1]), "--out", str(tmp_path / "out"))
     first = ("--steps", "3", "--batch", "2", "--name", "mine", "--purpose", "scoring", "--seed", "4")
-    assert regress(*frames, *first, "--minutes", "0") == 0
+    assert regress(*frames, *first, "--minutes", "1e-9") == 0
     assert "paused at step 1 of 3" in capsys.readouterr().out
     assert regress(*frames, "--resume") == 0
     assert "finished at step 3 of 3" in capsys.readouterr().out
@@ -211,8 +250,8 @@ def test_the_command_trains_resumes_and_measures(folders, tmp_path, capsys):
     assert "Step 3 of 3" in (card / "README.md").read_text()
     assert CoefficientRegressor.from_pretrained(card).config == config
     assert regress("--data", str(folders[0]), "--out", str(tmp_path / "new")) == 2
-    assert "error: held_out: expected a folder, got none" in capsys.readouterr().err
+    assert "error: --held-out: expected a folder, got none" in capsys.readouterr().err
     assert regress("--evaluate", str(tmp_path / "nowhere")) == 2
-    assert "error: shipped data" in capsys.readouterr().err
+    assert "error: --evaluate: expected the name of shipped weights" in capsys.readouterr().err
     assert regress("--evaluate", str(tmp_path / "out" / "weights"), "--identities", "0") == 2
-    assert "error: identities: expected 1 or more, got 0" in capsys.readouterr().err
+    assert "error: --identities: expected a whole number of 1 or more, got '0'" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import csv
 import errno
 import os
 import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +12,17 @@ import pytest
 import torch
 
 from flow3d import FlowRenderer, preset
-from flow3d.datasets.cache import FrameCache, build_cache
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.preprocessing.images import is_generated, read_image
 from flow3d.training.checkpoint import read_checkpoint
 from flow3d.training.config import EXTENSIONS, TrainingConfig, training
 from flow3d.training.log import TERMS
+from flow3d.training.loop import CsvLog
 from flow3d.training.perceptual import perceptual
 from flow3d.training.steps import TrainingStep, loss_flow, region_weight
 from flow3d.training.trainer import Trainer
 from flow3d.warping import Flow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> FrameCache:
-    return build_cache(tmp_path_factory.mktemp("frames"), 2, 6, 32, seed=11, every=10, clips=2)
 
 
 def config(recipe: str = "extended", phase: int = 1, **changes) -> TrainingConfig:
@@ -164,9 +154,9 @@ def test_what_a_training_leaves_behind(data, tmp_path):
     assert is_generated(sheet)
     assert read_image(sheet).shape == (3, 6 * 32, 6 * 32)
     renderer = FlowRenderer.from_pretrained(tmp_path / "weights")
-    assert all(torch.equal(v, trainer.averaged[k]) for k, v in renderer.state_dict().items())
+    assert all(torch.equal(v, trainer.averaged.state[k]) for k, v in renderer.state_dict().items())
     second = Trainer(config("strict", 2), data, tmp_path / "second", start=tmp_path)
-    assert all(torch.equal(v, trainer.averaged[k]) for k, v in second.renderer.state_dict().items())
+    assert all(torch.equal(v, trainer.averaged.state[k]) for k, v in second.renderer.state_dict().items())
 
 
 def test_nan_stops_names_the_term_and_keeps_the_checkpoint(data, tmp_path):
@@ -193,28 +183,83 @@ def test_ctrl_c_saves_and_leaves(data, tmp_path):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder but its log."""
+    return {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "metrics.csv"}
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_full_disk_keeps_the_old_checkpoint(data, tmp_path, monkeypatch):
     chosen = config("strict", 1)
     Trainer(chosen, data, tmp_path).run(until=2)
-    kept = {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "metrics.csv"}
-    trainer = Trainer(chosen, data, tmp_path, resume=True, save_minutes=0.0)
-
-    def full(path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+    kept = files(tmp_path)
+    trainer = Trainer(chosen, data, tmp_path, resume=True)
+    trainer.advance(trainer.batch(2))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
-        patch.setattr("flow3d.training.trainer.write_sheet", lambda *_: None)
-        trainer.advance(trainer.batch(2))
+        patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             trainer.save()
-        with pytest.warns(UserWarning, match="the last checkpoint is kept"):
-            trainer._save_or_warn()
-    left = {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "metrics.csv"}
-    assert left == kept
+    assert files(tmp_path) == kept
     assert read_checkpoint(tmp_path).step == 2
+
+
+def test_a_disk_that_is_full_for_a_while_ends_no_training(data, tmp_path, monkeypatch):
+    """Checkpoint, contact sheet and row of one step cannot be written; there is room again at the end."""
+    trainer = Trainer(config("strict", 1, steps=3), data, tmp_path, save_minutes=0.0, sheet_minutes=0.0)
+    monkeypatch.setattr("flow3d.training.trainer.LOG_EVERY", 1)
+    fsync, append = os.fsync, CsvLog._append
+
+    def watch(trainer: Trainer) -> None:
+        room = trainer.step != 2
+        monkeypatch.setattr(os, "fsync", fsync if room else full)
+        monkeypatch.setattr(CsvLog, "_append", append if room else full)
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert trainer.run(watch=watch) == "finished"
+    messages = [str(w.message).partition(" (")[0] for w in said if "No space left" in str(w.message)]
+    nothing_saved = "step 2: not saved, the last checkpoint is kept"
+    assert messages == ["step 2: no contact sheet", f"step 2: no row in {tmp_path / 'metrics.csv'}", nothing_saved]
+    assert [row["step"] for row in rows(tmp_path)] == ["1", "3"]
+    assert {p.name for p in (tmp_path / "sheets").iterdir()} == {"step_0000001.png", "step_0000003.png"}
+    assert read_checkpoint(tmp_path).step == 3
+
+
+def test_a_damaged_log_stops_no_resume(data, tmp_path):
+    Trainer(config("strict", 1, steps=3), data, tmp_path).run(until=2)
+    with (tmp_path / "metrics.csv").open("ab") as log:
+        log.write(bytes(8))
+    resumed = Trainer(config("strict", 1, steps=3), data, tmp_path, resume=True)
+    with pytest.warns(UserWarning, match=r"metrics\.csv: dropped 1 rows, damaged or behind step 2"):
+        assert resumed.run() == "finished"
+    assert [row["step"] for row in rows(tmp_path)] == ["2", "3"]
+
+
+def test_a_second_training_into_the_folder_is_refused_before_it_writes(data, tmp_path):
+    chosen = config("strict", 1, steps=3)
+    first, made_before = Trainer(chosen, data, tmp_path), Trainer(chosen.replace(seed=7), data, tmp_path)
+    refused = []
+
+    def watch(trainer: Trainer) -> None:
+        before = files(tmp_path)
+        for second in (made_before, Trainer(chosen.replace(seed=8), data, tmp_path)):
+            with pytest.raises(
+                ValueError, match=rf"^out: .* is being trained into by process {os.getpid()} on "
+            ) as error:
+                second.run()
+            refused.append(error)
+        assert files(tmp_path) == before
+
+    assert first.run(watch=lambda trainer: watch(trainer) if trainer.step == 2 else None) == "finished"
+    assert len(refused) == 2
+    kept = files(tmp_path)
+    with pytest.raises(ValueError, match=r"^out: .* holds a training already; resume it, or choose another folder"):
+        made_before.run()
+    assert files(tmp_path) == kept
+    assert first.run() == "finished"  # its own folder it may go on with
 
 
 def test_a_folder_with_a_training_is_not_overwritten_nor_continued_as_another(data, tmp_path):

@@ -1,6 +1,8 @@
 """Each rival is a whole method: shapes, gradients, what it guarantees without motion, and that it learns."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -182,3 +184,15 @@ def test_a_loss_that_is_not_finite_stops(frames: FrameCache):
     next(network.parameters()).data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="flow = nan"):
         train(network, frames, Budget("micro", 1, 1, 1, 1, 1), 0)
+
+
+def test_ctrl_c_ends_a_training_and_keeps_nothing(frames: FrameCache):
+    seen = []
+
+    def watch(step: int, terms: dict[str, float]) -> None:
+        seen.append(step)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(rival("FOMM", "micro"), frames, Budget("micro", 3, 1, 1, 1, 1), 0, watch)
+    assert seen == [1]

@@ -1,0 +1,43 @@
+"""The frames that a training is given: of the right size and persons, and in a card's memory where they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from ..datasets.cache import FrameCache
+from ..datasets.pairs import BLOCK
+
+
+def check_frames(
+    data: FrameCache, held_out: FrameCache | None = None, size: int | None = None, preset: str = ""
+) -> None:
+    """Refuse frames that a training must not see, or cannot use.
+
+    Args:
+        data: frames to train on. ``held_out``: frames to measure on.
+        size: side of the frames in pixels that ``preset`` needs; without it, any will do.
+
+    Raises:
+        ValueError: another size, data of seeds that validate, or held-out frames of seeds that train.
+    """
+    for name, cache in (("data", data), ("held_out", held_out)):
+        if cache is not None and size is not None and cache.size != size:
+            raise ValueError(f"{name}: expected {size} px for preset {preset}, got {cache.size}")
+    if data.seed >= BLOCK:
+        raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
+    if held_out is not None and held_out.seed < BLOCK:
+        raise ValueError(f"held_out: expected seeds from {BLOCK:,}, which no training sees, got {held_out.seed:,}")
+
+
+def hold_on_card(caches: Iterable[FrameCache | None], device: torch.device) -> None:
+    """Copy each cache to a card's memory, if it takes less than half of what is free; batches are then made there.
+
+    Call it when the networks lie on the card already, as those of a trainer do once it is made.
+    """
+    if device.type != "cuda":
+        return
+    for cache in caches:
+        if cache is not None and not cache.held and 2 * cache.bytes < torch.cuda.mem_get_info(device)[0]:
+            cache.hold_on(device)
