@@ -6,7 +6,7 @@ import argparse
 from contextlib import nullcontext
 
 from ..datasets.cache import FrameCache
-from ..evaluation.measure.coefficient_errors import FIRST_SEED, ask, markdown, measure
+from ..evaluation.measure.coefficient_errors import FIRST_SEED, answer_clips, error_table, markdown
 from ..perception import CoefficientRegressor
 from ..threads import set_threads
 from ..training.regressor_trainer import RegressionConfig, RegressorTrainer, read_regression
@@ -75,6 +75,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+<<<<<<< Updated upstream
     with naming("--evaluate"):
         regressor = CoefficientRegressor.from_pretrained(options.evaluate)
     with nullcontext() if options.out is None else writable(options.out):
@@ -85,4 +86,14 @@ def _evaluate(options: argparse.Namespace) -> int:
         if options.out is not None:
             regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
     say(table)
+=======
+    regressor = CoefficientRegressor.from_pretrained(options.evaluate)
+    answers = answer_clips(regressor, options.identities)
+    clips, frames = answers.estimates.shape[:2]
+    table = markdown(error_table(answers, regressor.mean))
+    table = f"{clips} clips of {frames} frames, persons and motions from seed {FIRST_SEED:,}:\n\n{table}"
+    if options.out is not None:
+        regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
+    print(table)
+>>>>>>> Stashed changes
     return 0

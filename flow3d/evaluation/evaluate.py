@@ -17,12 +17,12 @@ from ..renderer import FlowRenderer
 from ..threads import one_thread
 from .measure.edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
 from .measure.method import Method, renderer_method
-from .measure.pair_rows import Pairs, Row, measure
+from .measure.pair_rows import Pairs, Row, measure_pairs
 from .pairs.protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
 from .report import quality_tables as tables
 from .report import sheets
 from .report.controls import control_table
-from .report.run_record import NOTES, settings_of
+from .report.run_record import NOTES, run_settings
 from .report.speed import SETTLED, frame_seconds, memory_table, speed_table
 from .report.table import Table
 from .report.write import as_csv, write_report
@@ -34,9 +34,9 @@ def quality(
     method: Method, untrained: Method, lists: Mapping[str, Pairs], identities: int, size: int
 ) -> tuple[dict[str, Table], dict[str, dict[int, Row]]]:
     """All tables that do not depend on the machine, and the rows of ``lists``: "self", "cross" and "wide" pairs."""
-    rows = {name: measure(method, lists[name]) for name in ("self", "cross")}
+    rows = {name: measure_pairs(method, lists[name]) for name in ("self", "cross")}
     more = {seed: pair for seed, pair in lists["wide"].items() if seed not in rows["self"]}
-    wide = rows["self"] | measure(method, more)
+    wide = rows["self"] | measure_pairs(method, more)
     rows["wide"] = {seed: wide[seed] for seed in lists["wide"]}
     plain = {name: list(some.values()) for name, some in rows.items()}
     edits = measure_edits(method, self_seeds(identities), size)
@@ -60,7 +60,7 @@ def quality(
 
 def all_settings(renderer: FlowRenderer, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that the numbers depend on."""
-    return settings_of(renderer, options.weights) | {
+    return run_settings(renderer, options.weights) | {
         "self-ID pairs": options.pairs, "cross-ID pairs": options.cross, "wide pairs": options.wide,
         "edited identities": options.edits, "first seed": FIRST_SEED,
         "lists": f"pair k has seed {FIRST_SEED} + k; wide pairs are the first self-ID pairs beyond {WIDE:.0f} degrees",

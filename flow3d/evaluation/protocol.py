@@ -18,14 +18,14 @@ from ..sizes import RADIUS
 from ..threads import one_thread
 from .measure.edits import EXACT, OUTPUT, measure_edits
 from .measure.method import Method, renderer_method
-from .measure.pair_rows import Row, baselines, measure_pair, reenact
-from .measure.score_rows import Scored, score_rows
+from .measure.pair_rows import Row, baselines, measure_pair, reenact_pair
+from .measure.score_rows import ScoredFrames, score_rows
 from .measure.truth_rows import JITTER_FRAMES, JITTER_PAIRS, jitter_row, truth_row
 from .pairs.pair_files import ListedPair
 from .pairs.protocols import bin_of, self_seeds
 from .report import quality_tables as tables
 from .report import score_tables, sheets
-from .report.run_record import NOTES, settings_of
+from .report.run_record import NOTES, run_settings
 from .report.table import Line, Table
 from .report.write import as_csv, write_report
 from .scores.backbones import Backbones, load_backbones
@@ -73,7 +73,7 @@ def measure_all(
     rows, outputs, warps = {}, [], []
     for number, one in enumerate(listed):
         pair = pairs[one.seed]
-        made = reenact(method, pair)
+        made = reenact_pair(method, pair)
         outputs.append(made.output[0])
         warps.append(baselines(pair)["exact-flow warp"])
         rows[one.seed] = measure_pair(pair, made) | truth_row(outputs[-1], pair)
@@ -81,7 +81,7 @@ def measure_all(
     shown = [pairs[one.seed] for one in listed]
     pictures = {n: torch.stack([getattr(pair, n) for pair in shown]) for n in ("source", "target", "driving")}
     exact = [torch.cat([pairs[one.seed].driving_window[:, RADIUS], identity_of(one.seed)]) for one in listed]
-    frames = Scored(
+    frames = ScoredFrames(
         output=torch.stack(outputs), others={"copy": pictures["source"], "exact-flow warp": torch.stack(warps)},
         truth=pictures["target"], driving=pictures["driving"],
         identity=pictures["source" if cross else "target"], exact=torch.stack(exact),
@@ -113,7 +113,7 @@ def run_protocol(renderer: FlowRenderer, listed: Sequence[ListedPair], options: 
     pairs, cross = render_all(listed, size), options.protocol == "cross"
     rows, frechet = measure_all(method, listed, pairs, backbones, cross)
     name = f"{renderer.config.name}, {renderer.config.recipe}"
-    settings: dict[str, Any] = settings_of(renderer, options.weights)
+    settings: dict[str, Any] = run_settings(renderer, options.weights)
     settings |= {"protocol": options.protocol, "list": str(options.list or "published"), "pairs": len(listed)}
     settings |= {"backbones, sha256": backbones.used, "edited identities": EDITED}
     settings |= {"jitter": f"the first {JITTER_PAIRS} pairs, {JITTER_FRAMES} consecutive frames of each"}

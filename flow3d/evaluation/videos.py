@@ -22,9 +22,9 @@ from ..perception.regressor import shipped_regressor
 from ..renderer import FlowRenderer
 from ..threads import one_thread
 from .measure.pair_rows import Row
-from .measure.score_rows import Scored, score_rows
+from .measure.score_rows import ScoredFrames, score_rows
 from .measure.truth_rows import jitter_numbers
-from .report.run_record import settings_of
+from .report.run_record import run_settings
 from .report.score_tables import NOTES, absent_note, score_table, truth_table
 from .report.write import as_csv, write_report
 from .scores.backbones import Backbones, load_backbones
@@ -82,7 +82,7 @@ def measure_clips(
         made[name] = torch.stack(list(renderer.reenact(frames[0], windows[1:], source_window=windows[0])))
     truth = torch.cat([frames[1:] for frames in clips.values()])
     still = torch.cat([frames[:1].expand(len(frames) - 1, -1, -1, -1) for frames in clips.values()])
-    scored = Scored(torch.cat(list(made.values())), {"copy": still}, truth, driving=truth, identity=truth)
+    scored = ScoredFrames(torch.cat(list(made.values())), {"copy": still}, truth, driving=truth, identity=truth)
     flat, frechet = score_rows(scored, backbones)
     rows, begin = {}, 0
     for name, frames in clips.items():
@@ -125,7 +125,7 @@ def run_videos(renderer: FlowRenderer, videos: Videos, options: argparse.Namespa
     torch.manual_seed(0)
     rows, frechet = measure_clips(renderer, videos.clips, backbones)
     means, frames = clip_means(rows), sum(map(len, rows.values()))
-    settings: dict[str, Any] = settings_of(renderer, options.weights)
+    settings: dict[str, Any] = run_settings(renderer, options.weights)
     settings |= {"protocol": "self, videos", "clips": {name: len(clip) for name, clip in videos.clips.items()}}
     settings |= {"skipped": videos.skipped, "backbones, sha256": backbones.used}
     about = f"{len(rows)} clips used, {len(videos.skipped)} skipped"

@@ -46,17 +46,17 @@ class Errors:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a regressor says of I clips of N frames, and the truth; 73 coefficients, then 80 of identity."""
+    """A regressor's estimates on I clips of N frames, and the truth; 73 coefficients, then 80 of identity."""
 
-    said: Float[Tensor, "I N 153"]
+    estimates: Float[Tensor, "I N 153"]
     on_black: Float[Tensor, "I N 153"]
     truth: Float[Tensor, "I N 153"]
 
 
-def ask(
+def answer_clips(
     regressor: CoefficientRegressor, identities: Whole = 60, frames: Whole = 53, first: int = FIRST_SEED
 ) -> Answers:
-    """Show a regressor fresh clips of held-out persons.
+    """Ask a regressor for the coefficients of fresh clips of held-out persons.
 
     Raises:
         ValueError: ``identities`` below 1, or fewer than 27 frames, which hold no whole window.
@@ -74,29 +74,29 @@ def ask(
     return Answers(*(torch.stack(row) for row in rows))
 
 
-def measure(answers: Answers, mean: Float[Tensor, " 153"]) -> list[Errors]:
+def error_table(answers: Answers, mean: Float[Tensor, " 153"]) -> list[Errors]:
     """The table: 33 coefficients with a name, then the two groups.
 
     Args:
-        answers: of :func:`ask`.
-        mean: of the training frames; what the baseline always says.
+        answers: of :func:`answer_clips`.
+        mean: of the training frames; the baseline's constant answer.
     """
-    said, black, truth = (t.double().flatten(0, 1) for t in (answers.said, answers.on_black, answers.truth))
-    order = torch.randperm(len(said), generator=torch.Generator().manual_seed(0))
-    middle = slice(RADIUS, answers.said.shape[1] - RADIUS)
-    smooth = answers.said.double().unfold(1, WINDOW, 1).mean(-1).flatten(0, 1)
-    single, exact = (t[:, middle].double().flatten(0, 1) for t in (answers.said, answers.truth))
+    estimate, black, truth = (t.double().flatten(0, 1) for t in (answers.estimates, answers.on_black, answers.truth))
+    order = torch.randperm(len(estimate), generator=torch.Generator().manual_seed(0))
+    middle = slice(RADIUS, answers.estimates.shape[1] - RADIUS)
+    smooth = answers.estimates.double().unfold(1, WINDOW, 1).mean(-1).flatten(0, 1)
+    single, exact = (t[:, middle].double().flatten(0, 1) for t in (answers.estimates, answers.truth))
 
     def rmse(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).square().mean(0).sqrt()
 
     std = truth.std(0, correction=0).clamp_min(1e-9)
-    error = rmse(said, truth)
-    centred = said - said.mean(0), truth - truth.mean(0)
-    correlation = (centred[0] * centred[1]).mean(0) / (said.std(0, correction=0) * std).clamp_min(1e-12)
+    error = rmse(estimate, truth)
+    centred = estimate - estimate.mean(0), truth - truth.mean(0)
+    correlation = (centred[0] * centred[1]).mean(0) / (estimate.std(0, correction=0) * std).clamp_min(1e-12)
     columns = [
         std, rmse(mean.double(), truth), error, error / std, 1 - (error / std) ** 2, correlation,
-        rmse(said[order], truth), rmse(black, truth), rmse(single, exact), rmse(smooth, exact),
+        rmse(estimate[order], truth), rmse(black, truth), rmse(single, exact), rmse(smooth, exact),
     ]  # fmt: skip
     table = torch.stack(columns, -1)  # (153, 10)
     rows = [Errors(NAMES[k], tuple(table[k].tolist())) for k in SINGLE]

@@ -48,14 +48,14 @@ OUTPUT, FLOW_ALONE, EXACT = "output", "warped pixels", "exact-flow warp"  # what
 Sums = dict[str, list[tuple[float, float, float]]]  # by edit, one triple of metrics.response an identity
 
 
-def coefficients() -> Coefficients:
+def edit_coefficients() -> Coefficients:
     """The neutral, frontal frame, and one frame for every edit."""
     neutral = Coefficients.neutral()
     return Coefficients(torch.cat([neutral.values, *(neutral.replace(**e.values).values for e in EDITS.values())]))
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class TrueEdits:
     """One identity's true frames, the neutral one and then every edit, E in all, in front of ``background``.
 
     ``warps`` are the neutral frame, warped by the exact flow to every other, with the true matte and background.
@@ -76,19 +76,19 @@ class Question:
 
 
 @lru_cache(maxsize=32)
-def question_of(seed: int, size: int) -> Question:
+def true_edits(seed: int, size: int) -> TrueEdits:
     """Render the person of a seed; the last few are kept, since several methods are asked the same."""
     person = person_of(seed)
-    frames, background = [person.render(row, size) for row in coefficients().values], person.background(size)
+    frames, background = [person.render(row, size) for row in edit_coefficients().values], person.background(size)
     images, labels, alphas = (torch.stack([getattr(f, name) for f in frames]) for name in ("image", "labels", "alpha"))
     warps = torch.stack([warp_image(images[0], exact_flow(frame, frames[0])[0]) for frame in frames])
-    return Question(images, labels, alphas, alphas * warps + (1 - alphas) * background, background)
+    return TrueEdits(images, labels, alphas, alphas * warps + (1 - alphas) * background, background)
 
 
-def answers(method: Method, question: Question) -> Reenacted:
+def reenact_edits(method: Method, edits: TrueEdits) -> Reenacted:
     """The method's frames for a neutral source, driven by windows of 27 equal frames: neutral, then every edit."""
-    windows = coefficients().values[:, :, None].repeat(1, 1, WINDOW)
-    return method(question.images[0], question.alphas[0], windows[0], windows)
+    windows = edit_coefficients().values[:, :, None].repeat(1, 1, WINDOW)
+    return method(edits.images[0], edits.alphas[0], windows[0], windows)
 
 
 def measure_edits(method: Method, seeds: Sequence[int], size: int) -> dict[str, Sums]:
@@ -96,20 +96,20 @@ def measure_edits(method: Method, seeds: Sequence[int], size: int) -> dict[str, 
 
     In the ``OUTPUT``; in ``FLOW_ALONE``, where the method has that layer; and, the baseline, in the ``EXACT`` warp.
     """
-    found: dict[str, Sums] = {}
+    sums_of: dict[str, Sums] = {}
     for seed in seeds:
-        question = question_of(seed, size)
-        made = answers(method, question)
-        pictures = {OUTPUT: made.output, EXACT: question.warps}
-        if FLOW_ALONE in made.layers:
-            layer, matte = made.layers[FLOW_ALONE]
-            pictures[FLOW_ALONE] = on_background(layer, matte, question.background)
+        edits = true_edits(seed, size)
+        reenacted = reenact_edits(method, edits)
+        pictures = {OUTPUT: reenacted.output, EXACT: edits.warps}
+        if FLOW_ALONE in reenacted.layers:
+            layer, matte = reenacted.layers[FLOW_ALONE]
+            pictures[FLOW_ALONE] = on_background(layer, matte, edits.background)
         for what, frames in pictures.items():
-            sums = found.setdefault(what, {name: [] for name in EDITS})
+            sums = sums_of.setdefault(what, {name: [] for name in EDITS})
             for number, name in enumerate(EDITS, 1):
-                change, truth = frames[number] - frames[0], question.images[number] - question.images[0]
-                sums[name].append(response(change, truth, question.region(number)))
-    return found
+                change, truth = frames[number] - frames[0], edits.images[number] - edits.images[0]
+                sums[name].append(response(change, truth, edits.region(number)))
+    return sums_of
 
 
 def summarise(sums: Sequence[tuple[float, float, float]]) -> dict[str, Estimate]:

@@ -48,34 +48,35 @@ def baselines(pair: Pair) -> dict[str, Float[Tensor, "3 S S"]]:
     """
     affine = affine_flow(pair.flow, regions(pair)["seen"])
     warps = {"least-squares affine": affine, "exact-flow warp": pair.flow}
-    made = {"copy": pair.source} | {f"blur {sigma:g}": blur(pair.source, sigma) for sigma in SIGMAS}
+    pictures = {"copy": pair.source} | {f"blur {sigma:g}": blur(pair.source, sigma) for sigma in SIGMAS}
     for name, flow in warps.items():
         warped = warp_image(pair.source, flow)
-        made[name] = pair.target_alpha * warped + (1 - pair.target_alpha) * pair.background
-    return made
+        pictures[name] = pair.target_alpha * warped + (1 - pair.target_alpha) * pair.background
+    return pictures
 
 
-def reenact(method: Method, pair: Pair, window: Float[Tensor, "73 27"] | None = None) -> Reenacted:
+def reenact_pair(method: Method, pair: Pair, window: Float[Tensor, "73 27"] | None = None) -> Reenacted:
     """One frame of a pair's source, driven by the pair's window or by another."""
     driving = pair.driving_window if window is None else window
     return method(pair.source, pair.source_alpha, pair.source_window, driving[None])
 
 
-def measure(method: Method, pairs: Pairs) -> dict[int, Row]:
+def measure_pairs(method: Method, pairs: Pairs) -> dict[int, Row]:
     """The row of every pair, by seed."""
-    return {seed: measure_pair(pair, reenact(method, pair)) for seed, pair in pairs.items()}
+    return {seed: measure_pair(pair, reenact_pair(method, pair)) for seed, pair in pairs.items()}
 
 
-def measure_pair(pair: Pair, made: Reenacted) -> Row:
-    """All numbers of a pair; ``made`` holds one frame. NaN is what the method, or the pair, does not have."""
-    pictures = {"output": made.output[0]}
-    pictures |= {n: on_background(layer[0], a[0], pair.background) for n, (layer, a) in made.layers.items()}
+def measure_pair(pair: Pair, reenacted: Reenacted) -> Row:
+    """All numbers of a pair; ``reenacted`` holds one frame. NaN is what the method, or the pair, does not have."""
+    output = reenacted.output[0]
+    pictures = {"output": output}
+    pictures |= {n: on_background(layer[0], a[0], pair.background) for n, (layer, a) in reenacted.layers.items()}
     areas = regions(pair)
     row = {"yaw": pair.yaw_difference, **picture_row(pictures | baselines(pair), pair.target, areas)}
-    row |= flow_row(made.flow, pair, areas)
-    sharp = {"output": made.output[0], "copy": pair.source, "truth": pair.target, "blurred truth": blur(pair.target, 1)}
+    row |= flow_row(reenacted.flow, pair, areas)
+    sharp = {"output": output, "copy": pair.source, "truth": pair.target, "blurred truth": blur(pair.target, 1)}
     row |= {f"gradient {name}": gradient(picture, areas["face"]) for name, picture in sharp.items()}
-    return row | background_row(made, pair, areas["behind"])
+    return row | background_row(reenacted, pair, areas["behind"])
 
 
 def picture_row(
@@ -108,7 +109,7 @@ def flow_row(flow: Float[Tensor, "B 2 S S"] | None, pair: Pair, areas: Mapping[s
     return row
 
 
-def background_row(made: Reenacted, pair: Pair, behind: Region) -> Row:
+def background_row(reenacted: Reenacted, pair: Pair, behind: Region) -> Row:
     """How far the background is from the source's, in units of the whole range (1/255 is one step of 8 bits).
 
     ``worst`` is the largest difference outside the source's silhouette and the method's own, ``kept`` the share of the
@@ -116,13 +117,13 @@ def background_row(made: Reenacted, pair: Pair, behind: Region) -> Row:
     """
     row = {f"{what}{how}": float("nan") for what in ("worst", "leak") for how in ("", " unpasted")}
     row["kept"] = float("nan")
-    if made.alpha is None:
+    if reenacted.alpha is None:
         return row
-    outside = (pair.source_alpha[0] <= 0) & (made.alpha[0, 0] <= UNSEEN)
+    outside = (pair.source_alpha[0] <= 0) & (reenacted.alpha[0, 0] <= UNSEEN)
     row["kept"] = float((outside & behind).sum() / behind.sum().clamp_min(1))
-    for how, pictures in {"": made.output, " unpasted": made.unpasted}.items():
+    for how, pictures in {"": reenacted.output, " unpasted": reenacted.unpasted}.items():
         if pictures is not None:
-            away = (pictures[0] - pair.source).abs().amax(0) / 2
-            row["worst" + how] = float(away[outside].max()) if bool(outside.any()) else float("nan")
-            row["leak" + how] = float(away[behind].mean()) if bool(behind.any()) else float("nan")
+            difference = (pictures[0] - pair.source).abs().amax(0) / 2
+            row["worst" + how] = float(difference[outside].max()) if bool(outside.any()) else float("nan")
+            row["leak" + how] = float(difference[behind].mean()) if bool(behind.any()) else float("nan")
     return row

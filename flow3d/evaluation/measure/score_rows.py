@@ -12,18 +12,18 @@ from ...sizes import COEFFICIENT_COUNT
 from ..scores.backbones import Backbones
 from ..scores.frechet import frechet_distance
 from ..scores.metrics import csim, psnr, ssim
-from ..scores.motion_scores import Seen, distances, landmarks, look
+from ..scores.motion_scores import MotionEstimate, estimate_motion, landmarks, motion_distances
 from .pair_rows import Row
 
 HEADS, FID = "Fréchet distance over head features", "FID"
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredFrames:
     """N frames to be scored.
 
     Attributes:
-        output: what was made.
+        output: the frames that a method made.
         others: baselines by name, among them "copy", the sources.
         truth: the true answers.
         driving: the frames that drove.
@@ -39,7 +39,7 @@ class Scored:
     exact: Float[Tensor, "N 153"] | None = None
 
 
-def score_rows(frames: Scored, backbones: Backbones) -> tuple[list[Row], dict[str, dict[str, float]]]:
+def score_rows(frames: ScoredFrames, backbones: Backbones) -> tuple[list[Row], dict[str, dict[str, float]]]:
     """All scores of N frames.
 
     Returns:
@@ -53,54 +53,55 @@ def score_rows(frames: Scored, backbones: Backbones) -> tuple[list[Row], dict[st
     half = count // 2  # how far on the list the other driver and the other person are
     pictures = {"output": frames.output, **frames.others}
     columns: dict[str, list[float]] = {}
-    for name, made in pictures.items():
-        pairs = list(zip(made, frames.truth, strict=True))
+    for name, answers in pictures.items():
+        pairs = list(zip(answers, frames.truth, strict=True))
         columns[f"frame {name}"] = [psnr(a, b) for a, b in pairs]
         columns[f"ssim {name}"] = [ssim(a, b) for a, b in pairs]
-    asked = {"output": frames.output, "copy": frames.others["copy"], "truth": frames.truth}
-    seen = {name: look(backbones.scorer, made) for name, made in asked.items()}
-    driving = look(backbones.scorer, frames.driving)
-    for name, found in seen.items():
-        columns |= _named(distances(found, driving), name)
+    judged = {"output": frames.output, "copy": frames.others["copy"], "truth": frames.truth}
+    motions = {name: estimate_motion(backbones.scorer, images) for name, images in judged.items()}
+    driving = estimate_motion(backbones.scorer, frames.driving)
+    for name, motion in motions.items():
+        columns |= _named(motion_distances(motion, driving), name)
     if count > 1:
-        columns |= _named(
-            distances(seen["output"], Seen(driving.motion.roll(half, 0), driving.points.roll(half, 0))), "shuffled"
-        )
+        other = MotionEstimate(driving.motion.roll(half, 0), driving.points.roll(half, 0))
+        columns |= _named(motion_distances(motions["output"], other), "shuffled")
     if frames.exact is not None:
-        exact = Seen(frames.exact[:, :COEFFICIENT_COUNT], landmarks(frames.exact))
-        columns |= _named(distances(seen["truth"], exact), "scorer")
-    embedders = {"csim": {name: backbones.identity.embed(made) for name, made in asked.items()}}
+        exact = MotionEstimate(frames.exact[:, :COEFFICIENT_COUNT], landmarks(frames.exact))
+        columns |= _named(motion_distances(motions["truth"], exact), "scorer")
+    embedders = {"csim": {name: backbones.identity.embed(images) for name, images in judged.items()}}
     embedders["csim"]["identity"] = backbones.identity.embed(frames.identity)
     if backbones.arcface is not None:
-        points = {name: found.points for name, found in seen.items()}
-        points["identity"] = look(backbones.scorer, frames.identity).points
-        whole = asked | {"identity": frames.identity}
-        embedders["arcface"] = {name: backbones.arcface.embed(made, points[name]) for name, made in whole.items()}
-    for label, found in embedders.items():
-        wanted = found["identity"]
-        columns |= {f"{label} {name}": csim(found[name], wanted) for name in asked}
+        points = {name: motion.points for name, motion in motions.items()}
+        points["identity"] = estimate_motion(backbones.scorer, frames.identity).points
+        everybody = judged | {"identity": frames.identity}
+        embedders["arcface"] = {
+            name: backbones.arcface.embed(images, points[name]) for name, images in everybody.items()
+        }
+    for label, embedded in embedders.items():
+        identity = embedded["identity"]
+        columns |= {f"{label} {name}": csim(embedded[name], identity) for name in judged}
         if count > 1:
-            columns[f"{label} stranger"] = csim(found["output"], wanted.roll(half, 0))
+            columns[f"{label} stranger"] = csim(embedded["output"], identity.roll(half, 0))
     rows = [{name: values[k] for name, values in columns.items()} for k in range(count)]
-    return rows, frechets(asked, embedders["csim"], backbones)
+    return rows, frechets(judged, embedders["csim"], backbones)
 
 
-def _named(found: Mapping[str, list[float]], name: str) -> dict[str, list[float]]:
-    return {f"{score} {name}": values for score, values in found.items()}
+def _named(scores: Mapping[str, list[float]], name: str) -> dict[str, list[float]]:
+    return {f"{score} {name}": values for score, values in scores.items()}
 
 
 def frechets(
-    asked: Mapping[str, Tensor], embedded: Mapping[str, Tensor], backbones: Backbones
+    judged: Mapping[str, Tensor], embedded: Mapping[str, Tensor], backbones: Backbones
 ) -> dict[str, dict[str, float]]:
     """The Fréchet distances from the truth over head features and, with an Inception file, FID; none of few frames."""
     if len(embedded["truth"]) < 4:
         return {}
     spaces = {HEADS: dict(embedded)}
     if backbones.inception is not None:
-        spaces[FID] = {name: backbones.inception.embed(made) for name, made in asked.items()}
-    found = {}
+        spaces[FID] = {name: backbones.inception.embed(images) for name, images in judged.items()}
+    distances = {}
     for label, features in spaces.items():
         truth = features["truth"]
-        found[label] = {name: frechet_distance(features[name], truth) for name in ("output", "copy")}
-        found[label]["half"] = frechet_distance(truth[::2], truth[1::2])
-    return found
+        distances[label] = {name: frechet_distance(features[name], truth) for name in ("output", "copy")}
+        distances[label]["half"] = frechet_distance(truth[::2], truth[1::2])
+    return distances

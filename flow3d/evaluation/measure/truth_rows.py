@@ -38,14 +38,14 @@ def truth_row(output: Float[Tensor, "3 S S"], pair: Pair) -> Row:
     Beside the output stand the copy and the exact-flow warp, and in the hole OpenCV's inpainting of the source. The
     hole's truth is the background, complete.
     """
-    areas, made = hidden_regions(pair), baselines(pair)
-    pictures = {"output": output, "copy": pair.source, "exact-flow warp": made["exact-flow warp"]}
+    areas, warps = hidden_regions(pair), baselines(pair)
+    pictures = {"output": output, "copy": pair.source, "exact-flow warp": warps["exact-flow warp"]}
     row = {}
     for area, where in areas.items():
-        truth, shown = pair.target, pictures
+        truth, compared = pair.target, pictures
         if area == "hole":
-            truth, shown = pair.background, {"output": output, "copy": pair.source, "OpenCV": opencv_filled(pair)}
-        for name, picture in shown.items():
+            truth, compared = pair.background, {"output": output, "copy": pair.source, "OpenCV": opencv_filled(pair)}
+        for name, picture in compared.items():
             row[f"{area} {name}"] = psnr(picture, truth, where) if int(where.sum()) >= FEWEST else float("nan")
     return row
 
@@ -98,8 +98,8 @@ def jitter_row(method: Method, listed: ListedPair, pair: Pair) -> Row:
     first = min(max(listed.driving_frame - JITTER_FRAMES // 2, 0), CLIP_FRAMES - JITTER_FRAMES)
     numbers = range(first, first + JITTER_FRAMES)
     size = pair.source.shape[-1]
-    frames = [person.render(moves.frame(k), size) for k in numbers]
-    truth = torch.stack([frame.image for frame in frames])
-    where = torch.stack([frame.alpha[0] for frame in frames]).amax(0) > 0
-    made = method(pair.source, pair.source_alpha, pair.source_window, moves.windows()[list(numbers)]).output
-    return jitter_numbers(made, truth, where)
+    true_frames = [person.render(moves.frame(k), size) for k in numbers]
+    truth = torch.stack([frame.image for frame in true_frames])
+    where = torch.stack([frame.alpha[0] for frame in true_frames]).amax(0) > 0
+    output = method(pair.source, pair.source_alpha, pair.source_window, moves.windows()[list(numbers)]).output
+    return jitter_numbers(output, truth, where)

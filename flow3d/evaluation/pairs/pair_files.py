@@ -41,8 +41,8 @@ class ListedPair:
         Raises:
             ValueError: its seed gives other frames or another driver than the row says.
         """
-        if (found := list_pair(self.seed, self.driver != self.seed)) != self:
-            raise ValueError(f"pair: expected {self}, got {found}")
+        if (listed := list_pair(self.seed, self.driver != self.seed)) != self:
+            raise ValueError(f"pair: expected {self}, got {listed}")
         return make_pair(self.seed, size, cross=self.driver != self.seed)
 
 
@@ -84,24 +84,22 @@ def read_list(path: str | os.PathLike[str]) -> list[ListedPair]:
         FileNotFoundError: no such file.
         ValueError: a column is missing, a cell is no number, a seed that trains, or no row.
     """
-    shown = os.fspath(path)
+    name = os.fspath(path)
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = [field.name for field in fields(ListedPair)]
     if not rows or not set(names) <= set(rows[0]):
-        raise ValueError(f"list: expected rows of {', '.join(names)} in {shown!r}, got {len(rows)} of other columns")
-    found = []
+        raise ValueError(f"list: expected rows of {', '.join(names)} in {name!r}, got {len(rows)} of other columns")
+    pairs = []
     for number, row in enumerate(rows, 2):
         try:
             whole = [int(row[name]) for name in names[:4]]
-            found.append(ListedPair(*whole, float(row["yaw_difference"]), row["bin"]))
+            pairs.append(ListedPair(*whole, float(row["yaw_difference"]), row["bin"]))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"list: line {number} of {shown!r}: {error}") from error
-        if not BLOCK <= found[-1].seed < 2 * BLOCK:
-            raise ValueError(
-                f"list: line {number} of {shown!r}: expected a seed from {BLOCK:,}, which no training sees"
-            )
-    return found
+            raise ValueError(f"list: line {number} of {name!r}: {error}") from error
+        if not BLOCK <= pairs[-1].seed < 2 * BLOCK:
+            raise ValueError(f"list: line {number} of {name!r}: expected a seed from {BLOCK:,}, which no training sees")
+    return pairs
 
 
 def published(protocol: str) -> list[ListedPair]:

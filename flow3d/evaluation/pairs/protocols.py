@@ -38,12 +38,12 @@ def wide_seeds(count: Whole) -> list[int]:
     Raises:
         ValueError: ``count`` below 1.
     """
-    wanted, found, seed = check_integer(count, "wide", 1), [], FIRST_SEED
-    while len(found) < wanted:
+    wanted, seeds, seed = check_integer(count, "wide", 1), [], FIRST_SEED
+    while len(seeds) < wanted:
         if yaw_difference(seed) > WIDE:
-            found.append(seed)
+            seeds.append(seed)
         seed += 1
-    return found
+    return seeds
 
 
 def pair_lists(pairs: Whole, cross: Whole, wide: Whole, size: int) -> dict[str, dict[int, Pair]]:

@@ -29,8 +29,8 @@ def picture_table(rows: Sequence[Row], cross: bool = False) -> Table:
     table = []
     for name in [n.removeprefix("psnr ") for n in rows[0] if n.startswith("psnr ")]:
         if not name.startswith("blur ") or name == blurred:
-            shown = label if name == blurred else name
-            table.append(Line(shown, mean(column(rows, f"psnr {name}")), "dB", "" if name == "copy" else beside))
+            what = label if name == blurred else name
+            table.append(Line(what, mean(column(rows, f"psnr {name}")), "dB", "" if name == "copy" else beside))
     over_copy, over_blur = (6.5, None) if cross else (7.5, 6.5)
     table.append(Line("output - copy", gain(rows, "psnr output", "psnr copy"), "dB", beside, over_copy))
     beside = f"blurred copy {soft.value:.2f} dB"
@@ -44,10 +44,10 @@ def picture_table(rows: Sequence[Row], cross: bool = False) -> Table:
         Line("eyes and mouth: output - copy", gain(rows, "features output", "features copy"), "dB", beside, 5.5)
     )
     for name in ("0-10", "10-20", "20-35", "35+"):
-        some = [row for row in rows if bin_of(row["yaw"]) == name]
-        if some:
-            beside = f"copy {mean(column(some, 'psnr copy')).value:.2f} dB"
-            table.append(Line(f"output, yaw difference {name}°", mean(column(some, "psnr output")), "dB", beside))
+        chosen = [row for row in rows if bin_of(row["yaw"]) == name]
+        if chosen:
+            beside = f"copy {mean(column(chosen, 'psnr copy')).value:.2f} dB"
+            table.append(Line(f"output, yaw difference {name}°", mean(column(chosen, "psnr output")), "dB", beside))
     return table
 
 
@@ -78,10 +78,10 @@ def edit_table(sums: Sums, baseline: Sums, asked: bool = True) -> Table:
     """
     table = []
     for name, edit in EDITS.items() if sums else ():
-        found, exact = summarise(sums[name]), summarise(baseline[name])
+        estimates, exact = summarise(sums[name]), summarise(baseline[name])
         least = {"response": edit.response, "correlation": edit.correlation}
         where = " and ".join(edit.parts) or "whole person"
-        for kind, value in found.items():
+        for kind, value in estimates.items():
             beside = f"{where}: copy 0, {EXACT} {exact[kind].value:.2f}"
             table.append(Line(f"{name}: {kind}", value, "", beside, least.get(kind) if asked else None))
     return table
@@ -90,16 +90,13 @@ def edit_table(sums: Sums, baseline: Sums, asked: bool = True) -> Table:
 def sharpness_table(rows: Sequence[Row], wide: Sequence[Row]) -> Table:
     """Mean gradient inside the face over the truth's, of all pairs and of those beyond ``WIDE`` degrees of yaw."""
     table = []
-    for what, some, least in (("", rows, 0.8), (f", yaw difference > {WIDE:.0f}°", wide, None)):
-        if some:
-            truth = column(some, "gradient truth")
-            others = {name: ratio(column(some, f"gradient {name}"), truth) for name in ("copy", "blurred truth")}
-            beside = ", ".join(f"{name} {found.value:.2f}" for name, found in others.items()) + "; noise is above 1"
-            table.append(
-                Line(
-                    f"gradient, output / truth{what}", ratio(column(some, "gradient output"), truth), "", beside, least
-                )
-            )
+    for what, chosen, least in (("", rows, 0.8), (f", yaw difference > {WIDE:.0f}°", wide, None)):
+        if chosen:
+            truth = column(chosen, "gradient truth")
+            others = {name: ratio(column(chosen, f"gradient {name}"), truth) for name in ("copy", "blurred truth")}
+            beside = ", ".join(f"{name} {share.value:.2f}" for name, share in others.items()) + "; noise is above 1"
+            sharpness = ratio(column(chosen, "gradient output"), truth)
+            table.append(Line(f"gradient, output / truth{what}", sharpness, "", beside, least))
     return table
 
 

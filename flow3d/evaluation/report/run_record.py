@@ -28,8 +28,8 @@ NOTES = (
 )
 
 
-def settings_of(renderer: FlowRenderer, weights: str) -> dict[str, Any]:
-    """Which weights were measured, of which network, and how spreads were found."""
+def run_settings(renderer: FlowRenderer, weights: str) -> dict[str, Any]:
+    """Everything that the numbers depend on: weights, their network, and how intervals are estimated."""
     folder, _ = find_folder(weights)
     digests = {n: hashlib.sha256((folder / f"{n}.safetensors").read_bytes()).hexdigest() for n in NETWORKS}
     work = multiply_adds(renderer.config)

@@ -45,15 +45,15 @@ def score_table(rows: Sequence[Row], frechet: Mapping[str, Mapping[str, float]])
         names = {"copy": "copy", "truth": "true answer", "shuffled": "another driver"}
         table.append(_line(rows, name, label, unit, names))
         own = _line(rows, name, f"{label}: the scorer's own error", unit, {}, "scorer")
-        if own.found.count:
+        if own.estimate.count:
             table.append(own)
     for name, label in CSIMS.items():
         line = _line(rows, name, label, "", {"copy": "copy", "truth": "true answer", "stranger": "another person"})
-        if line.found.count:
+        if line.estimate.count:
             table.append(line)
-    for label, found in frechet.items():
-        beside = f"copy {found['copy']:.3f}; half of the true answers from the other half {found['half']:.3f}"
-        table.append(Line(label, Estimate(found["output"], math.nan, math.nan, math.nan, len(rows)), "", beside))
+    for label, distances in frechet.items():
+        beside = f"copy {distances['copy']:.3f}; half of the true answers from the other half {distances['half']:.3f}"
+        table.append(Line(label, Estimate(distances["output"], math.nan, math.nan, math.nan, len(rows)), "", beside))
     return table
 
 
@@ -67,11 +67,11 @@ def truth_table(rows: Sequence[Row]) -> Table:
         _line(rows, "jitter", "jitter beside the true clip", "/255", {"still": "a still picture"}),
         Line("second differences, output / truth", ratio(column(rows, "bend output"), column(rows, "jitter still"))),
     ]
-    return [line for line in table if line.found.count]
+    return [line for line in table if line.estimate.count]
 
 
 def _line(rows: Sequence[Row], name: str, label: str, unit: str, beside: Mapping[str, str], of: str = "output") -> Line:
     line = Line(label, mean(column(rows, f"{name} {of}")), unit)
-    others = {shown: mean(column(rows, f"{name} {other}")) for other, shown in beside.items()}
-    text = "; ".join(f"{shown} {line.text(found.value)}" for shown, found in others.items() if found.count)
-    return Line(label, line.found, unit, text)
+    others = {words: mean(column(rows, f"{name} {other}")) for other, words in beside.items()}
+    text = "; ".join(f"{words} {line.text(value.value)}" for words, value in others.items() if value.count)
+    return Line(label, line.estimate, unit, text)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ...datasets import Pair
 from ...preprocessing.images import from_uint8, mask_to_bytes, write_image
-from ..measure.edits import EDITS, answers, question_of
+from ..measure.edits import EDITS, reenact_edits, true_edits
 from ..measure.method import Method
-from ..measure.pair_rows import baselines, reenact
+from ..measure.pair_rows import baselines, reenact_pair
 
 SIDE = 128  # pixels of one picture on a sheet
 STRIP = 18  # pixels of the captions
@@ -24,8 +24,8 @@ ERROR = 0.5  # of the whole range, where the error map is brightest
 
 def error_map(image: Float[Tensor, "3 S S"], truth: Float[Tensor, "3 S S"]) -> Float[Tensor, "3 S S"]:
     """The mean difference over channels as a picture: black is none, bright ``ERROR`` of the range or more."""
-    away = ((image - truth).abs().mean(0) / 2 / ERROR).clamp(0, 1)
-    coloured = cv2.applyColorMap(mask_to_bytes(away).numpy(), cv2.COLORMAP_INFERNO)
+    share = ((image - truth).abs().mean(0) / 2 / ERROR).clamp(0, 1)
+    coloured = cv2.applyColorMap(mask_to_bytes(share).numpy(), cv2.COLORMAP_INFERNO)
     return from_uint8(np.ascontiguousarray(coloured[..., ::-1]))
 
 
@@ -52,12 +52,13 @@ def pair_sheet(path: Path, method: Method, pairs: Sequence[tuple[str, Pair]]) ->
     names: list[str] = []
     rows = []
     for _, pair in pairs:
-        made = reenact(method, pair)
-        shown = {"source": pair.source} | ({} if pair.driving is pair.target else {"driving": pair.driving})
-        shown["exact-flow warp"] = baselines(pair)["exact-flow warp"]
-        shown |= {name: layer[0] for name, (layer, _) in made.layers.items()}
-        shown |= {"output": made.output[0], "truth": pair.target, "error": error_map(made.output[0], pair.target)}
-        names, rows = list(shown), [*rows, list(shown.values())]
+        reenacted = reenact_pair(method, pair)
+        output = reenacted.output[0]
+        pictures = {"source": pair.source} | ({} if pair.driving is pair.target else {"driving": pair.driving})
+        pictures["exact-flow warp"] = baselines(pair)["exact-flow warp"]
+        pictures |= {name: layer[0] for name, (layer, _) in reenacted.layers.items()}
+        pictures |= {"output": output, "truth": pair.target, "error": error_map(output, pair.target)}
+        names, rows = list(pictures), [*rows, list(pictures.values())]
     write_sheet(path, names, rows, [title for title, _ in pairs])
 
 
@@ -65,7 +66,7 @@ def edit_sheet(path: Path, method: Method, seeds: Sequence[int], size: int) -> N
     """Two rows an identity, output above truth; columns: the neutral frame, then every edit."""
     rows, titles = [], []
     for seed in seeds:
-        question = question_of(seed, size)
-        rows += [list(answers(method, question).output), list(question.images)]
+        edits = true_edits(seed, size)
+        rows += [list(reenact_edits(method, edits).output), list(edits.images)]
         titles += [f"seed {seed}: output", f"seed {seed}: truth"]
     write_sheet(path, ["neutral", *EDITS], rows, titles)

@@ -50,9 +50,9 @@ def speed_table(spent: dict[str, list[float]]) -> Table:
     """Median frames a second. The target of 15 is set to CPU time: the clock on a wall also counts who else is busy."""
     table = []
     for name, seconds in spent.items():
-        found = median([1 / s for s in seconds])
+        rate = median([1 / s for s in seconds])
         beside = f"{1000 * median(seconds).value:.1f} ms a frame, one thread"
-        table.append(Line(f"frames a second, {name}", found, "", beside, 15.0 if "CPU" in name else None))
+        table.append(Line(f"frames a second, {name}", rate, "", beside, 15.0 if "CPU" in name else None))
     return table
 
 
@@ -75,8 +75,8 @@ def memory_table(renderer: FlowRenderer, pair: Pair, frames: Whole = 2000) -> Ta
     windows = talking_head(count, 0).windows()
     held: list[float] = []
     settled = 0
-    made = renderer.reenact(pair.source, windows, alpha=pair.source_alpha, source_window=pair.source_window)
-    for number, _ in enumerate(made, 1):
+    output = renderer.reenact(pair.source, windows, alpha=pair.source_alpha, source_window=pair.source_window)
+    for number, _ in enumerate(output, 1):
         if number in (SETTLED, count) or (number > SETTLED and number % LOOKS == 0):
             now = resident_bytes()
             if now is None:

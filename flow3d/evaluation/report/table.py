@@ -18,7 +18,7 @@ class Line:
     """One measured thing. ``beside`` says in words what it is compared with; ``least`` or ``most`` is the target."""
 
     what: str
-    found: Estimate
+    estimate: Estimate
     unit: str = ""
     beside: str = ""
     least: float | None = None
@@ -29,8 +29,8 @@ class Line:
         """Whether the value, not its interval, meets the target; None without one."""
         if self.least is None and self.most is None:
             return None
-        above = self.least is None or self.found.value >= self.least
-        return above and (self.most is None or self.found.value <= self.most)
+        above = self.least is None or self.estimate.value >= self.least
+        return above and (self.most is None or self.estimate.value <= self.most)
 
     def number(self, value: float) -> str:
         """A number as this line writes it; empty where there is none."""

@@ -37,12 +37,12 @@ def _plain(value: Any) -> str:
 
 
 def _row(line: Line) -> str:
-    found, target = line.found, ""
+    estimate, target = line.estimate, ""
     if line.least is not None or line.most is not None:
         target = f"≥ {line.text(line.least)}" if line.least is not None else f"≤ {line.text(line.most or 0.0)}"
-    interval = f"{line.number(found.low)} to {line.number(found.high)}" if math.isfinite(found.low) else ""
+    interval = f"{line.number(estimate.low)} to {line.number(estimate.high)}" if math.isfinite(estimate.low) else ""
     reached = {None: "", True: "yes", False: "**no**"}[line.reached]
-    cells = (line.what, line.text(found.value), line.number(found.sd), interval, line.beside, target, reached)
+    cells = (line.what, line.text(estimate.value), line.number(estimate.sd), interval, line.beside, target, reached)
     return f"| {' | '.join(cells)} |"
 
 
@@ -51,7 +51,7 @@ def as_json(settings: Mapping[str, Any], tables: Mapping[str, Table]) -> str:
     content = {
         name: [
             {"what": line.what, "unit": line.unit, "beside": line.beside, "least": line.least, "most": line.most}
-            | {key: _finite(value) for key, value in asdict(line.found).items()}
+            | {key: _finite(value) for key, value in asdict(line.estimate).items()}
             | {"reached": line.reached}
             for line in table
         ]
@@ -66,12 +66,12 @@ def _finite(value: float) -> float | None:
 
 def as_csv(rows: Mapping[str, Mapping[int, Row]], keys: tuple[str, str] = ("protocol", "seed")) -> str:
     """Every pair's numbers: protocol, seed, and the columns of its row."""
-    names = list(dict.fromkeys(name for some in rows.values() for row in some.values() for name in row))
+    names = list(dict.fromkeys(name for listed in rows.values() for row in listed.values() for name in row))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*keys, *names])
-    for protocol, some in rows.items():
-        for seed, row in some.items():
+    for protocol, listed in rows.items():
+        for seed, row in listed.items():
             cells = [row.get(name, math.nan) for name in names]
             writer.writerow([protocol, seed, *(f"{v:.6g}" if math.isfinite(v) else "" for v in cells)])
     return text.getvalue()

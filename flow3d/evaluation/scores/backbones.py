@@ -46,14 +46,14 @@ def load_backbones(arcface: Path | None = None, inception: Path | None = None) -
         "heads": digest(shipped("identity") / "embedding.safetensors"),
     }
     kinds = {"CSIM (ArcFace)": ("arcface", arcface, ArcFace), "FID": ("inception", inception, Inception)}
-    absent, found = {}, {}
+    absent, supplied = {}, {}
     for score, (option, path, kind) in kinds.items():
         if path is None:
             absent[score] = f"no file was given by --{option}"
             continue
         try:
-            found[option] = kind(path)
-            used[option] = found[option].sha256
+            supplied[option] = kind(path)
+            used[option] = supplied[option].sha256
         except (OSError, ValueError) as error:
             absent[score] = str(error)
-    return Backbones(scorer, identity, found.get("arcface"), found.get("inception"), used, absent)
+    return Backbones(scorer, identity, supplied.get("arcface"), supplied.get("inception"), used, absent)

@@ -27,5 +27,5 @@ def frechet_distance(a: Float[Tensor, "N F"], b: Float[Tensor, "M F"]) -> float:
         sets.append((table.mean(0), (table - table.mean(0)) / np.sqrt(len(table) - 1)))
     (mean_a, wide_a), (mean_b, wide_b) = sets
     overlap = np.linalg.svd(wide_a @ wide_b.T, compute_uv=False).sum()
-    spread = (wide_a**2).sum() + (wide_b**2).sum() - 2 * overlap
-    return float(max(0.0, ((mean_a - mean_b) ** 2).sum() + spread))
+    trace = (wide_a**2).sum() + (wide_b**2).sum() - 2 * overlap
+    return float(max(0.0, ((mean_a - mean_b) ** 2).sum() + trace))

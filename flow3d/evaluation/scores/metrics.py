@@ -57,11 +57,11 @@ def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
 
     if a.shape != b.shape or a.ndim != 3 or min(a.shape[1:]) < 11:
         raise ValueError(f"b: expected two frames of one shape from 11 px, got {tuple(a.shape)}, {tuple(b.shape)}")
-    found = structural_similarity(
+    similarity = structural_similarity(
         a.double().numpy(), b.double().numpy(), channel_axis=0, data_range=2.0,
         gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
     )  # fmt: skip
-    return float(found)
+    return float(similarity)
 
 
 def csim(a: Float[Tensor, "N F"], b: Float[Tensor, "N F"]) -> list[float]:

@@ -57,18 +57,18 @@ def landmark_vertices() -> Int[Tensor, " L"]:
     skin = head.slices["skin"]
     place = (head.mean[skin] * torch.tensor([1.0, -1.0, -1.0])).double().numpy()
     latitude = head.local[skin, 0].double().numpy()
-    found = []
+    vertices = []
     for x, y, how in POINTS.values():
-        away = np.hypot(place[:, 0] - x, place[:, 1] - y) + 10.0 * (place[:, 2] < 0.2)
+        distance = np.hypot(place[:, 0] - x, place[:, 1] - y) + 10.0 * (place[:, 2] < 0.2)
         if how != FREE:  # two rows of one latitude: the upper copy's vertices come later
             row = np.flatnonzero(np.abs(latitude - y) < 1e-6)
             copies = np.split(row, 2)
             chosen = copies[1] if how == "upper" else copies[0]
-            away = np.abs(place[:, 0] - x) + 10.0 * (place[:, 2] < 0.2)
-            found.append(int(chosen[away[chosen].argmin()]))
+            distance = np.abs(place[:, 0] - x) + 10.0 * (place[:, 2] < 0.2)
+            vertices.append(int(chosen[distance[chosen].argmin()]))
         else:
-            found.append(int(away.argmin()))
-    return torch.tensor(found) + skin.start
+            vertices.append(int(distance.argmin()))
+    return torch.tensor(vertices) + skin.start
 
 
 @lru_cache(maxsize=1)
@@ -93,24 +93,24 @@ def landmarks(answers: Float[Tensor, "N 153"]) -> Float[Tensor, "N L 2"]:
     """
     if answers.ndim != 2 or answers.shape[1] != ANSWER_COUNT or not bool(torch.isfinite(answers).all()):
         raise ValueError(f"answers: expected (N, {ANSWER_COUNT}) finite numbers, got {tuple(answers.shape)}")
-    model, camera, found = _points(), Camera(), []
+    model, camera, points = _points(), Camera(), []
     for row in answers:
         motion = row[:COEFFICIENT_COUNT]
         posed = model.posed(motion, model.shape(row[COEFFICIENT_COUNT:]))
-        found.append(camera.project(posed, motion[CROP], CROP_FRAME)[0])
-    return torch.stack(found)
+        points.append(camera.project(posed, motion[CROP], CROP_FRAME)[0])
+    return torch.stack(points)
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What a scorer says of N frames: coefficients, and the landmarks that they pose."""
+class MotionEstimate:
+    """A scorer's coefficients of N frames, and the landmarks that they pose."""
 
     motion: Float[Tensor, "N 73"]
     points: Float[Tensor, "N L 2"]
 
 
-def look(scorer: CoefficientRegressor, frames: Float[Tensor, "N 3 H W"]) -> Seen:
-    """Ask the scorer about frames.
+def estimate_motion(scorer: CoefficientRegressor, frames: Float[Tensor, "N 3 H W"]) -> MotionEstimate:
+    """Estimate the motion of frames by the scorer.
 
     Raises:
         TypeError: no floating-point tensor.
@@ -119,7 +119,7 @@ def look(scorer: CoefficientRegressor, frames: Float[Tensor, "N 3 H W"]) -> Seen
     if scorer.config.purpose != "scoring":
         raise ValueError(f"scorer: expected a regressor for scoring, got {scorer.config.name!r}, which trains")
     answers = scorer.answer(frames)
-    return Seen(answers[:, :COEFFICIENT_COUNT], landmarks(answers))
+    return MotionEstimate(answers[:, :COEFFICIENT_COUNT], landmarks(answers))
 
 
 def aed(a: Float[Tensor, "N 73"], b: Float[Tensor, "N 73"]) -> list[float]:
@@ -143,14 +143,14 @@ def akd(a: Float[Tensor, "N L 2"], b: Float[Tensor, "N L 2"]) -> list[float]:
     return (a - b).double().abs().mean((1, 2)).tolist()
 
 
-def distances(made: Seen, driving: Seen) -> dict[str, list[float]]:
+def motion_distances(frames: MotionEstimate, driving: MotionEstimate) -> dict[str, list[float]]:
     """All four of each frame, "aed", "apd_rot", "apd_rt" and "akd".
 
     Raises:
         ValueError: two different numbers of frames.
     """
-    if len(made.motion) != len(driving.motion):
-        raise ValueError(f"driving: expected {len(made.motion)} frames, got {len(driving.motion)}")
+    if len(frames.motion) != len(driving.motion):
+        raise ValueError(f"driving: expected {len(frames.motion)} frames, got {len(driving.motion)}")
     coefficients = {"aed": aed, "apd_rot": apd_rot, "apd_rt": apd_rt}
-    found = {name: score(made.motion, driving.motion) for name, score in coefficients.items()}
-    return found | {"akd": akd(made.points, driving.points)}
+    scores = {name: score(frames.motion, driving.motion) for name, score in coefficients.items()}
+    return scores | {"akd": akd(frames.points, driving.points)}

@@ -68,11 +68,11 @@ class ArcFace:
         self.sha256 = digest(path)
         try:
             self.network: Any = cv2.dnn.readNetFromONNX(os.fspath(path))
-            found = self._run(torch.zeros(1, 3, SIDE, SIDE))
+            vectors = self._run(torch.zeros(1, 3, SIDE, SIDE))
         except cv2.error as error:
             raise ValueError(f"arcface: cv2.dnn cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
-        if found.ndim != 2 or len(found) != 1 or found.shape[1] < 2:
-            raise ValueError(f"arcface: expected one vector of a face, got {tuple(found.shape)}")
+        if vectors.ndim != 2 or len(vectors) != 1 or vectors.shape[1] < 2:
+            raise ValueError(f"arcface: expected one vector of a face, got {tuple(vectors.shape)}")
 
     def _run(self, faces: Tensor) -> Tensor:
         self.network.setInput(np.ascontiguousarray(faces.numpy(), np.float32))
@@ -101,11 +101,11 @@ class Inception:
             self.options = {"return_features": True}
             if "return_features" not in {argument.name for argument in self.network.forward.schema.arguments}:
                 self.options = {}
-            found = self.embed(torch.zeros(1, 3, 64, 64))
+            features = self.embed(torch.zeros(1, 3, 64, 64))
         except (RuntimeError, TypeError) as error:
             raise ValueError(f"inception: cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
-        if tuple(found.shape) != (1, INCEPTION):
-            raise ValueError(f"inception: expected {INCEPTION} features a picture, got {tuple(found.shape)}")
+        if tuple(features.shape) != (1, INCEPTION):
+            raise ValueError(f"inception: expected {INCEPTION} features a picture, got {tuple(features.shape)}")
 
     @torch.no_grad()
     def embed(self, frames: Float[Tensor, "N 3 S S"], batch: int = 16) -> Float[Tensor, "N F"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...checks import Whole
 from ...datasets.batch import Batch
 from ...datasets.cache import FrameCache
-from ...evaluation.measure.coefficient_errors import ask
+from ...evaluation.measure.coefficient_errors import answer_clips
 from ...perception.regressor import CoefficientRegressor
 from ...sizes import COEFFICIENT_COUNT, RADIUS, WINDOW
 
@@ -27,13 +27,13 @@ class ErrorBank:
 
     @classmethod
     def of(cls, regressor: CoefficientRegressor, identities: Whole = 40) -> ErrorBank:
-        """Show the regressor fresh clips (see :func:`flow3d.evaluation.measure.coefficient_errors.ask`).
+        """Show the regressor fresh clips (see :func:`flow3d.evaluation.measure.coefficient_errors.answer_clips`).
 
         Raises:
             ValueError: ``identities`` below 1.
         """
-        found = ask(regressor, identities)
-        return cls((found.said - found.truth)[..., :COEFFICIENT_COUNT].contiguous())
+        answers = answer_clips(regressor, identities)
+        return cls((answers.estimates - answers.truth)[..., :COEFFICIENT_COUNT].contiguous())
 
     def observe(
         self, windows: Float[Tensor, "B 73 27"], rng: np.random.Generator, one_frame: bool = False

@@ -15,7 +15,7 @@ from ...config import Preset
 from ...datasets.cache import FrameCache
 from ...evaluation.measure.edits import OUTPUT, Sums, measure_edits, summarise
 from ...evaluation.measure.method import Method, Reenacted, renderer_method
-from ...evaluation.measure.pair_rows import Pairs, measure
+from ...evaluation.measure.pair_rows import Pairs, measure_pairs
 from ...evaluation.pairs.protocols import self_seeds
 from ...evaluation.report.table import column, gain
 from ...evaluation.scores.catalogue import EDITED
@@ -89,7 +89,7 @@ def measure_leg(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> N
     numbers: Numbers = {}
     size = next(iter(lists["self"].values())).source.shape[-1]
     for name in ("self", "cross", "wide"):
-        rows = list(measure(method, lists[name]).values())
+        rows = list(measure_pairs(method, lists[name]).values())
         numbers[f"{name}_psnr"] = gain(rows, "psnr output", "psnr copy").value
         numbers[f"{name}_features"] = gain(rows, "features output", "features copy").value
         if np.isfinite(column(rows, "flow error")).any():

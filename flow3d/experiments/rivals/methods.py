@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...datasets import Pair
-from ...evaluation.measure.edits import coefficients, question_of
+from ...evaluation.measure.edits import edit_coefficients, true_edits
 from ...evaluation.measure.method import Method, Reenacted
 from ...evaluation.measure.pair_rows import Pairs
 from ...sizes import WINDOW
@@ -25,9 +25,9 @@ def key_of(source: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]) -> Ke
 
 def asked_edits(seeds: Sequence[int], size: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
     """Every frame that :func:`~flow3d.evaluation.measure.edits.measure_edits` asks for: seed, source, window, truth."""
-    windows = coefficients().values[:, :, None].repeat(1, 1, WINDOW)
+    windows = edit_coefficients().values[:, :, None].repeat(1, 1, WINDOW)
     for seed in seeds:
-        images = question_of(seed, size).images
+        images = true_edits(seed, size).images
         yield from ((seed, images[0], window, image) for window, image in zip(windows, images, strict=True))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...evaluation.measure.method import Method
-from ...evaluation.measure.pair_rows import Pairs, baselines, reenact
+from ...evaluation.measure.pair_rows import Pairs, baselines, reenact_pair
 from ...evaluation.report.sheets import write_sheet
 from ...evaluation.scores.catalogue import SCORES
 from .registry import ABSENT, RIVALS
@@ -129,7 +129,7 @@ def rivals_sheet(path: Path, methods: Mapping[str, Method], lists: Mapping[str, 
     pictures, titles = [], []
     for kind, pairs in lists.items():
         for seed, pair in list(pairs.items())[:rows]:
-            made = [reenact(method, pair).output[0] for method in methods.values()]
+            made = [reenact_pair(method, pair).output[0] for method in methods.values()]
             pictures.append([pair.source, pair.driving, baselines(pair)["exact-flow warp"], *made, pair.target])
             titles.append(f"{kind}, seed {seed}: {pair.yaw_difference:.0f} degrees of yaw")
     write_sheet(path, names, pictures, titles)

@@ -18,7 +18,7 @@ from ...datasets import Pair
 from ...datasets.cache import FrameCache
 from ...evaluation.measure.edits import EXACT, measure_edits
 from ...evaluation.measure.method import Method, renderer_method
-from ...evaluation.measure.pair_rows import SIGMAS, Pairs, baselines, measure, regions
+from ...evaluation.measure.pair_rows import SIGMAS, Pairs, baselines, measure_pairs, regions
 from ...evaluation.pairs.protocols import self_seeds
 from ...evaluation.report.table import column
 from ...evaluation.scores.catalogue import SCORES
@@ -157,7 +157,7 @@ def measure_baselines(lists: Lists, budget: Budget) -> dict[str, Numbers]:
     def still(pair: Pair) -> Tensor:
         return torch.zeros_like(pair.flow)
 
-    rows = list(measure(known_method(lists, lambda p: (p.source, still(p))), lists["self"]).values())
+    rows = list(measure_pairs(known_method(lists, lambda p: (p.source, still(p))), lists["self"]).values())
     sigma = max(SIGMAS, key=lambda s: mean(column(rows, f"psnr blur {s:g}")).value)
     methods = {
         "copy": known_method(lists, lambda p: (p.source, still(p))),

@@ -16,7 +16,7 @@ from flow3d.datasets import Pair
 from flow3d.datasets.clip_files import example_clip
 from flow3d.datasets.pairs import person_of
 from flow3d.datasets.video_files import read_video
-from flow3d.evaluation.measure.edits import EDITS, Question
+from flow3d.evaluation.measure.edits import EDITS, TrueEdits
 from flow3d.evaluation.measure.pair_rows import FEWEST, regions
 from flow3d.evaluation.pairs.pair_files import ListedPair
 from flow3d.evaluation.scores.metrics import end_point_error, gradient, psnr, response
@@ -99,11 +99,11 @@ def opinion(pair: Pair, picture: Picture, flow: Float[Tensor, "C S S"] | None) -
     return psnr(picture, pair.target, areas["union"]), features, sharp, share
 
 
-def gain_of(frames: Float[Tensor, "E 3 S S"], question: Question, name: str = "jaw") -> float:
+def gain_of(frames: Float[Tensor, "E 3 S S"], edits: TrueEdits, name: str = "jaw") -> float:
     """<d, t> / <t, t> of an edit's change d in ``frames`` against the true change t: 1 is right, 0 is no answer."""
     number = list(EDITS).index(name) + 1
-    change, truth = frames[number] - frames[0], question.images[number] - question.images[0]
-    _, own, both = response(change, truth, question.region(number))
+    change, truth = frames[number] - frames[0], edits.images[number] - edits.images[0]
+    _, own, both = response(change, truth, edits.region(number))
     return both / own
 
 

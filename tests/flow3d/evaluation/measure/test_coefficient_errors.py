@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from flow3d.datasets import make_clip
-from flow3d.evaluation.measure.coefficient_errors import COLUMNS, FIRST_SEED, LEGEND, Answers, ask, markdown, measure
+from flow3d.evaluation.measure.coefficient_errors import (
+    COLUMNS,
+    FIRST_SEED,
+    LEGEND,
+    Answers,
+    answer_clips,
+    error_table,
+    markdown,
+)
 from flow3d.perception import CoefficientRegressor
 from tolerances import EVALUATION
 
@@ -16,7 +24,7 @@ def truth() -> torch.Tensor:
 
 def row(answers: Answers, name: str = "yaw"):
     mean = answers.truth.flatten(0, 1).mean(0)
-    return next(r for r in measure(answers, mean) if r.name == name)
+    return next(r for r in error_table(answers, mean) if r.name == name)
 
 
 def test_a_perfect_answer_has_no_error():
@@ -58,17 +66,17 @@ def test_clips_are_fresh_and_the_answers_in_order(monkeypatch):
     shown: list[torch.Tensor] = []
     answer = regressor.answer
     monkeypatch.setattr(regressor, "answer", lambda frames: (shown.append(frames), answer(frames))[1])
-    answers = ask(regressor, identities=1, frames=27)
+    answers = answer_clips(regressor, identities=1, frames=27)
     clip = make_clip(FIRST_SEED, 27, 64)
     assert FIRST_SEED >= 1_000_000
-    assert answers.said.shape == (1, 27, 153)
+    assert answers.estimates.shape == (1, 27, 153)
     assert torch.equal(shown[0], clip.frames)
     assert torch.equal(answers.truth[0, :, :73], clip.coefficients.values)
     assert (shown[1][:, :, :4, :4] == -1).all()
     rejoined = shown[1] + (1 - clip.alphas) * (clip.background + 1)
     torch.testing.assert_close(rejoined, clip.frames, rtol=0, atol=EVALUATION["rejoined"][0])
-    text = markdown(measure(answers, regressor.mean))
+    text = markdown(error_table(answers, regressor.mean))
     assert all(column in text for column in COLUMNS)
     assert text.endswith(LEGEND)
     with pytest.raises(ValueError, match="frames: expected 27 or more, got 26"):
-        ask(regressor, 1, 26)
+        answer_clips(regressor, 1, 26)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flow3d.evaluation.measure.edits import EDITS, measure_edits, question_of, summarise
+from flow3d.evaluation.measure.edits import EDITS, measure_edits, summarise, true_edits
 from flow3d.evaluation.measure.method import Reenacted
 from flow3d.morphable import PARTS
 
@@ -12,24 +12,24 @@ SEEDS = (1_000_000, 1_000_001)
 
 def answering(share: float, constant: float = 0.0):
     """A method whose picture changes by ``share`` of the true change, and by a constant beside it."""
-    questions = [question_of(seed, 32) for seed in SEEDS]
+    people = [true_edits(seed, 32) for seed in SEEDS]
 
     def method(source, alpha, source_window, windows) -> Reenacted:
         assert torch.equal(source_window, windows[0])
         assert torch.equal(windows, windows[..., :1].expand(-1, -1, 27))  # constant
-        question = next(q for q in questions if torch.equal(q.images[0], source))
-        images = question.images[:1] + share * (question.images - question.images[:1])
+        edits = next(one for one in people if torch.equal(one.images[0], source))
+        images = edits.images[:1] + share * (edits.images - edits.images[:1])
         images[1:] += constant
-        on_black = question.images - (1 - question.alphas) * (question.background + 1)
-        return Reenacted(images, layers={"warped pixels": (on_black, question.alphas)})
+        on_black = edits.images - (1 - edits.alphas) * (edits.background + 1)
+        return Reenacted(images, layers={"warped pixels": (on_black, edits.alphas)})
 
     return method
 
 
 def test_half_the_truth_is_half_a_response_of_full_likeness():
-    found = measure_edits(answering(0.5), SEEDS, 32)
+    sums = measure_edits(answering(0.5), SEEDS, 32)
     for name in EDITS:
-        half, whole = summarise(found["output"][name]), summarise(found["warped pixels"][name])
+        half, whole = summarise(sums["output"][name]), summarise(sums["warped pixels"][name])
         for kind, value in {"response": 0.5, "gain": 0.5, "correlation": 1.0}.items():
             assert half[kind].value == pytest.approx(value)
             assert whole[kind].value == pytest.approx(1.0)
@@ -48,15 +48,15 @@ def test_the_wrong_way_and_noise_do_not_correlate(copy):
 
 
 def test_an_edit_changes_its_region_and_little_else():
-    question = question_of(SEEDS[0], 32)
+    edits = true_edits(SEEDS[0], 32)
     for number, (name, edit) in enumerate(EDITS.items(), 1):
-        region = question.region(number)
-        change = (question.images[number] - question.images[0]).square().sum(0)
+        region = edits.region(number)
+        change = (edits.images[number] - edits.images[0]).square().sum(0)
         inside = float(change[region].sum() / change.sum())
         assert inside > (0.98 if not edit.parts else 0.25), name
         assert int(region.sum()) < (32 * 32 if not edit.parts else 150), name
         for part in edit.parts:
-            assert region[(question.labels[number][0] == PARTS[part])].all()
+            assert region[(edits.labels[number][0] == PARTS[part])].all()
 
 
 def test_the_exact_flow_turns_a_head_but_opens_no_mouth(copy):

@@ -8,7 +8,7 @@ import torch
 
 from flow3d import FlowRenderer, preset
 from flow3d.evaluation.measure.method import Reenacted, on_background, renderer_method
-from flow3d.evaluation.measure.pair_rows import SIGMAS, baselines, measure, measure_pair, reenact, regions
+from flow3d.evaluation.measure.pair_rows import SIGMAS, baselines, measure_pair, measure_pairs, reenact_pair, regions
 from flow3d.evaluation.scores.metrics import psnr
 from flow3d.morphable import PARTS
 from flow3d.synthesis.projection import hole_of, project
@@ -19,7 +19,7 @@ DECIBELS = EVALUATION["decibels"][0]
 
 
 def test_the_truth_scores_as_the_truth(pairs, oracle):
-    for row in measure(oracle, pairs).values():
+    for row in measure_pairs(oracle, pairs).values():
         assert row["psnr output"] == row["features output"] == pytest.approx(CEILING, abs=DECIBELS)
         assert row["flow error"] == row["bent error"] == 0
         assert row["gradient output"] == row["gradient truth"] > 1.2 * row["gradient blurred truth"]
@@ -28,7 +28,7 @@ def test_the_truth_scores_as_the_truth(pairs, oracle):
 
 
 def test_giving_the_source_back_scores_as_the_copy_and_as_no_flow(pairs, copy):
-    for row in measure(copy, pairs).values():
+    for row in measure_pairs(copy, pairs).values():
         assert row["psnr output"] == row["psnr copy"] < 25
         assert row["features output"] == row["features copy"]
         assert row["flow error"] == row["flow zero"] > row["flow affine"]
@@ -87,7 +87,7 @@ def test_a_renderer_hands_over_what_it_has(pairs, recipe):
     torch.manual_seed(0)
     renderer = FlowRenderer(preset("micro", recipe)).eval()
     pair = pairs[1_000_000]
-    made = reenact(renderer_method(renderer), pair)
+    made = reenact_pair(renderer_method(renderer), pair)
     ready = renderer.prepare(pair.source, pair.source_alpha, pair.source_window)
     stages = renderer.stages(ready, pair.driving_window[None])
     assert torch.equal(made.output, stages.output)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flow3d.datasets.pairs import identity_of
-from flow3d.evaluation.measure.score_rows import HEADS, Scored, score_rows
+from flow3d.evaluation.measure.score_rows import HEADS, ScoredFrames, score_rows
 from flow3d.evaluation.report.score_tables import absent_note, score_table, truth_table
 from flow3d.evaluation.scores.backbones import Backbones, load_backbones
 from flow3d.evaluation.scores.metrics import blur
@@ -24,10 +24,10 @@ def stacked(pairs, name: str) -> torch.Tensor:
     return torch.stack([getattr(pair, name) for pair in pairs.values()])
 
 
-def scored(pairs, output, exact: bool = False) -> Scored:
+def scored(pairs, output, exact: bool = False) -> ScoredFrames:
     target, source = stacked(pairs, "target"), stacked(pairs, "source")
     known = [torch.cat([pair.driving_window[:, 13], identity_of(seed)]) for seed, pair in pairs.items()]
-    return Scored(output, {"copy": source}, target, target, target, torch.stack(known) if exact else None)
+    return ScoredFrames(output, {"copy": source}, target, target, target, torch.stack(known) if exact else None)
 
 
 def test_the_truth_is_perfect_and_the_copy_is_not(pairs, backbones):
@@ -68,8 +68,8 @@ def test_tables_name_the_judges_and_leave_out_what_is_not_there(pairs, backbones
         "PSNR, whole frame", "SSIM, whole frame", "AED (scorer)", "APD rot (scorer)", "APD rot + trans (scorer)",
         "AKD (scorer)", "CSIM (heads)", HEADS,
     ]  # fmt: skip
-    assert table[-1].found.value == 2.0
-    assert math.isnan(table[-1].found.low)
+    assert table[-1].estimate.value == 2.0
+    assert math.isnan(table[-1].estimate.low)
     assert "half of the true answers from the other half 1.000" in table[-1].beside
     assert truth_table(rows) == []
     assert absent_note({"FID": "no file"}) == "Not measured: FID (no file)."

@@ -38,17 +38,15 @@ def test_gains_are_over_the_copy_and_over_the_strongest_blurred_copy():
     rows = [row(26, 18, (20, 18)), row(30, 20, (19, 22), 40.0)]
     table = by_name(quality_tables.picture_table(rows))
     assert quality_tables.best_blur(rows) == "blur 2"  # 20.0 dB against 19.5
-    assert table["output - copy"].found.value == 9
+    assert table["output - copy"].estimate.value == 9
     assert table["output - copy"].reached is True
-    assert table["output - best blurred copy"].found.value == 8
-    assert table["eyes and mouth: output - copy"].found.value == 5
+    assert table["output - best blurred copy"].estimate.value == 8
+    assert table["eyes and mouth: output - copy"].estimate.value == 5
     assert table["eyes and mouth: output - copy"].reached is False
     assert "blurred copy, sigma 2 px (the best)" in table
     assert not any("sigma 1 " in name for name in table)
-    assert (table["output, yaw difference 0-10°"].found.value, table["output, yaw difference 35+°"].found.value) == (
-        26,
-        30,
-    )
+    assert table["output, yaw difference 0-10°"].estimate.value == 26
+    assert table["output, yaw difference 35+°"].estimate.value == 30
     assert "output, yaw difference 10-20°" not in table
 
 
@@ -65,10 +63,10 @@ def test_flow_errors_are_pooled_over_pixels():
     rows = [row(25, 18, (20, 18)), row(25, 18, (20, 18)) | {"flow error": 30.0, "flow zero": 48.0}]
     table = by_name(quality_tables.flow_table(rows))
     pooled = table["visible person, pooled"]
-    assert pooled.found.value == pytest.approx(32 / 64)
+    assert pooled.estimate.value == pytest.approx(32 / 64)
     assert pooled.beside == "zero flow 8.00 px; best affine map 25.0 %"
-    assert table["visible person, median of pairs"].found.value == pytest.approx((2 / 16 + 30 / 48) / 2)
-    assert table["eyes and mouth, best affine map removed, pooled"].found.value == pytest.approx(0.75)
+    assert table["visible person, median of pairs"].estimate.value == pytest.approx((2 / 16 + 30 / 48) / 2)
+    assert table["eyes and mouth, best affine map removed, pooled"].estimate.value == pytest.approx(0.75)
     assert table["eyes and mouth, best affine map removed, pooled"].reached is False
     assert quality_tables.flow_table([{"flow error": float("nan")}]) == []
 
@@ -78,28 +76,28 @@ def test_sharpness_background_and_yaw():
     back = {"worst": 0.5 / 255, "leak": 0.1 / 255, "kept": 0.9, "leak unpasted": 3 / 255, "yaw": 10.0}
     rows = [sharp | back, sharp | back | {"worst": 2 / 255, "yaw": 50.0}]
     (line,) = quality_tables.sharpness_table(rows, [])
-    assert (line.found.value, line.reached) == (0.75, False)
+    assert (line.estimate.value, line.reached) == (0.75, False)
     assert line.beside.startswith("copy 1.25, blurred truth 0.50")
     worst, leak = quality_tables.background_table(rows)
-    assert worst.text(worst.found.value) == "2.00 /255"
+    assert worst.text(worst.estimate.value) == "2.00 /255"
     assert worst.reached is False
     assert quality_tables.background_table(rows[:1])[0].reached is True
     assert leak.beside == "without pasting 3.00 /255"
     assert quality_tables.background_table([{"yaw": 0.0}]) == []
     (unseen, _) = quality_tables.background_table([{"kept": 0.0}])  # a matte over everything leaves nothing to judge
     assert unseen.reached is False
-    assert "none" in unseen.text(unseen.found.value)
+    assert "none" in unseen.text(unseen.estimate.value)
     middle, share = quality_tables.yaw_table(rows, "self-ID")
-    assert (middle.found.value, share.found.value) == (30.0, 0.5)
+    assert (middle.estimate.value, share.estimate.value) == (30.0, 0.5)
 
 
 def test_edits_ask_for_both_numbers():
     triple = [(0.64, 1.0, 0.4)]  # response 0.8, correlation 0.5
     sums = {name: triple for name in quality_tables.EDITS}
     table = by_name(quality_tables.edit_table(sums, sums))
-    assert table["jaw: response"].found.value == pytest.approx(0.8)
-    assert table["jaw: correlation"].found.value == pytest.approx(0.5)
-    assert table["jaw: gain"].found.value == pytest.approx(0.4)
+    assert table["jaw: response"].estimate.value == pytest.approx(0.8)
+    assert table["jaw: correlation"].estimate.value == pytest.approx(0.5)
+    assert table["jaw: gain"].estimate.value == pytest.approx(0.4)
     assert table["jaw: correlation"].beside == "mouth: copy 0, exact-flow warp 0.50"
     assert (table["jaw: response"].reached, table["jaw: correlation"].reached) == (True, False)
     assert (table["gaze_x: correlation"].reached, table["pitch: correlation"].reached) == (True, False)

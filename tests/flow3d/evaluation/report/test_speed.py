@@ -27,7 +27,7 @@ def test_frames_are_timed_one_by_one_and_together(renderer, pairs):
 
 def test_frames_a_second_are_the_median():
     cpu, wall = speed_table({"1 at a time, CPU time": [0.1, 0.05, 0.02], "1 at a time, wall clock": [1.0]})
-    assert cpu.found.value == pytest.approx(20)
+    assert cpu.estimate.value == pytest.approx(20)
     assert cpu.reached is True
     assert wall.reached is None
     assert speed_table({"1 at a time, CPU time": [0.1]})[0].reached is False
@@ -48,7 +48,7 @@ def test_memory_stays_where_it_is_unless_frames_are_kept(renderer, pairs, monkey
 
     monkeypatch.setattr(FlowRenderer, "stages", leaking)
     (line,) = memory_table(renderer, pairs[1_000_000], 64)
-    assert line.found.value > 40
+    assert line.estimate.value > 40
     assert line.reached is False
 
 

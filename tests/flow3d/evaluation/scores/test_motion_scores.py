@@ -6,15 +6,15 @@ import torch
 from flow3d.datasets import make_pair
 from flow3d.evaluation.scores.motion_scores import (
     LANDMARKS,
-    Seen,
+    MotionEstimate,
     aed,
     akd,
     apd_rot,
     apd_rt,
-    distances,
+    estimate_motion,
     landmark_vertices,
     landmarks,
-    look,
+    motion_distances,
 )
 from flow3d.morphable import Person, talking_head
 from flow3d.morphable.coefficients import index
@@ -80,29 +80,29 @@ def _neutral() -> torch.Tensor:
 def test_the_driver_is_nearer_than_a_stranger_and_than_the_source(scorer):
     pairs = [make_pair(seed, 64) for seed in (1_000_001, 1_000_002, 1_000_005)]
     source, target = (torch.stack([getattr(pair, name) for pair in pairs]) for name in ("source", "target"))
-    answers, sources = look(scorer, target), look(scorer, source)
-    assert all(sum(values) == 0 for values in distances(answers, answers).values())
-    shuffled = look(scorer, target.roll(1, 0))
+    answers, sources = estimate_motion(scorer, target), estimate_motion(scorer, source)
+    assert all(sum(values) == 0 for values in motion_distances(answers, answers).values())
+    shuffled = estimate_motion(scorer, target.roll(1, 0))
     for name, noise in {"aed": 0.01, "apd_rot": 0.05, "apd_rt": 0.03, "akd": 5.0}.items():
-        assert sum(distances(answers, shuffled)[name]) / 3 > noise
-        assert sum(distances(answers, sources)[name]) / 3 > noise
+        assert sum(motion_distances(answers, shuffled)[name]) / 3 > noise
+        assert sum(motion_distances(answers, sources)[name]) / 3 > noise
 
 
 def test_the_scorer_reads_the_truth_to_some_pixels(scorer):
     pair = make_pair(1_000_001, 64)
     exact = torch.cat([pair.driving_window[:, 13], Person.random(1_000_001).alpha])[None]
-    away = akd(look(scorer, pair.target[None]).points, landmarks(exact))
+    away = akd(estimate_motion(scorer, pair.target[None]).points, landmarks(exact))
     assert away[0] < EVALUATION["scorer, AKD"][0]
 
 
 def test_the_network_that_trains_must_not_judge():
     with pytest.raises(ValueError, match="scorer: expected a regressor for scoring, got 'regressor', which trains"):
-        look(CoefficientRegressor.from_pretrained(), torch.zeros(1, 3, 64, 64))
+        estimate_motion(CoefficientRegressor.from_pretrained(), torch.zeros(1, 3, 64, 64))
 
 
 def test_what_is_not_153_finite_numbers_is_refused():
     with pytest.raises(ValueError, match=r"answers: expected \(N, 153\) finite numbers"):
         landmarks(torch.full((1, 153), torch.nan))
-    one, two = (Seen(torch.zeros(count, 73), torch.zeros(count, 29, 2)) for count in (1, 2))
+    one, two = (MotionEstimate(torch.zeros(count, 73), torch.zeros(count, 29, 2)) for count in (1, 2))
     with pytest.raises(ValueError, match="driving: expected 1 frames, got 2"):
-        distances(one, two)
+        motion_distances(one, two)

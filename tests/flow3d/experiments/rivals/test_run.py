@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from flow3d.__main__ import main
-from flow3d.evaluation.measure.edits import answers, question_of
+from flow3d.evaluation.measure.edits import reenact_edits, true_edits
 from flow3d.evaluation.measure.method import Reenacted
-from flow3d.evaluation.measure.pair_rows import reenact
+from flow3d.evaluation.measure.pair_rows import reenact_pair
 from flow3d.evaluation.pairs.protocols import pair_lists, self_seeds
 from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations.results import result_path
@@ -44,18 +44,18 @@ def test_image_driven_methods_are_shown_the_right_picture(lists, drivers):
 
     method = rival_method(Mirror(Widths("micro", (), ())), drivers)
     pair = lists["cross"][FIRST]
-    assert torch.equal(reenact(method, pair).output[0], pair.driving)
+    assert torch.equal(reenact_pair(method, pair).output[0], pair.driving)
     assert not torch.equal(pair.driving, pair.target)
-    assert torch.equal(reenact(method, lists["self"][FIRST]).output[0], lists["self"][FIRST].target)
-    question = question_of(FIRST, 32)
-    assert torch.equal(answers(method, question).output, question.images)
+    assert torch.equal(reenact_pair(method, lists["self"][FIRST]).output[0], lists["self"][FIRST].target)
+    edits = true_edits(FIRST, 32)
+    assert torch.equal(reenact_edits(method, edits).output, edits.images)
     with pytest.raises(ValueError, match="windows: expected those of the lists"):
         method(pair.source, pair.source_alpha, pair.source_window, pair.driving_window[None] + 1)
 
 
 def test_coefficient_driven_methods_are_shown_no_driving_picture(lists):
     method = rival_method(rival("PIRenderer", "micro").eval(), Drivers({}, [], 32))
-    made = reenact(method, lists["cross"][FIRST])
+    made = reenact_pair(method, lists["cross"][FIRST])
     assert isinstance(made, Reenacted)
     assert made.alpha is not None
     assert bool((made.alpha == 1).all())
@@ -76,7 +76,7 @@ def test_legs_are_kept_and_not_run_again(frames, lists, tmp_path):
     method, again = runner.method("FOMM", 0), runner.method("FOMM", 0)
     assert method is not None
     assert again is not None
-    assert torch.equal(reenact(method, pair).output, reenact(again, pair).output)
+    assert torch.equal(reenact_pair(method, pair).output, reenact_pair(again, pair).output)
     assert runner.method("X2Face", 0) is None
     with pytest.raises(ValueError, match="out: expected results of"):
         Runner(BUDGET, frames, lists, tmp_path, residual=False).run(["FOMM"], [0], said.append)

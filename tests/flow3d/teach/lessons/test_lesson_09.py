@@ -11,7 +11,7 @@ import torch
 
 from flow3d import FlowRenderer, assets
 from flow3d.datasets import make_clip, make_pair
-from flow3d.evaluation.measure.edits import question_of
+from flow3d.evaluation.measure.edits import true_edits
 from flow3d.evaluation.pairs.pair_files import published
 from flow3d.evaluation.scores.metrics import blur
 from flow3d.morphable import Coefficients, Person, talking_head
@@ -77,7 +77,7 @@ def test_opinions_know_the_truth_the_copy_and_the_blur():
 
 
 def test_the_gain_of_the_truth_is_one_and_of_half_a_change_one_half():
-    asked = question_of(1_000_006, 64)
+    asked = true_edits(1_000_006, 64)
     assert lesson_09.gain_of(asked.images, asked) == pytest.approx(1)
     half = asked.images[:1] + 0.5 * (asked.images - asked.images[:1])
     assert lesson_09.gain_of(half, asked) == pytest.approx(0.5)
