@@ -2,7 +2,9 @@
 
 import importlib
 import importlib.util
+import re
 import sys
+from functools import partial
 
 import jaxtyping
 import pytest
@@ -22,6 +24,10 @@ def double(x: Float[Tensor, "C H W"]) -> Float[Tensor, "C H W"]:
 class Holder:
     x: Float[Tensor, "C H W"]
 """
+
+
+def double_of(value, by):
+    return value * by
 
 
 @pytest.fixture
@@ -59,3 +65,39 @@ def test_the_package_is_under_the_checker():
 def test_the_repository_offers_no_package_named_kernels():
     spec = importlib.util.find_spec("kernels")
     assert spec is None or spec.origin is None, "kernels/__init__.py would shadow the package of that name on PyPI"
+
+
+def unreadable(case: str, arguments) -> bool:
+    """Whether a case is named by the place of its values in a list, by an object's address, or at too great length."""
+    numbered = any(re.search(rf"(^|-){re.escape(argument)}\d+(-|$)", case) for argument in arguments)
+    return numbered or len(case) > 150 or re.search(r"<.*>|0x[0-9a-f]{6}", case) is not None
+
+
+def test_every_case_has_a_readable_name(request):
+    named = [(item.nodeid, item.callspec) for item in request.session.items if hasattr(item, "callspec")]
+    assert [name for name, case in named if unreadable(case.id, case.params)] == []
+
+
+def test_an_unreadable_name_is_found():
+    for name in ("value0", "1-value12-x", "<lambda>", "<object at 0x7f00a1b2c3d4>", "x" * 151):
+        assert unreadable(name, ("value",)), name
+    assert not unreadable("size=60-value: expected 1, got 0", ("value",))
+
+
+@pytest.mark.parametrize(
+    ("shape", "value"),
+    [
+        ((3, 4), torch.float16),
+        ((), torch.zeros(2, 3)),
+        ([5], {"size": 60, "pair": (1, 2)}),
+        ((1,), partial(double_of, torch.zeros(2), by=2)),
+        ((2,), ValueError("x")),
+        ((0,), "a long message " * 9),
+    ],
+)
+def test_values_name_their_case(request, shape, value):
+    expected = {
+        "3x4-float16", "nothing-float32 2x3", "5-size=60, pair=1, 2", "1-double_of(float32 2, by=2)", "2-ValueError",
+        "0-a long message a long message a long message a long message…",
+    }  # fmt: skip
+    assert request.node.callspec.id in expected

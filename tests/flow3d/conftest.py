@@ -1,4 +1,4 @@
-"""One thread for small pictures; and methods whose scores are known: one gives the truth, one the source back."""
+"""Three pairs, and methods whose scores are known: one gives the truth, one the source back."""
 
 import pytest
 import torch
@@ -7,15 +7,6 @@ from flow3d.datasets import Pair, make_pair
 from flow3d.evaluation.measure.method import Method, Reenacted
 
 FIRST = 1_000_000
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Render on one thread: waking a second one takes longer than a small picture, far longer on busy cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def test_bad_shape_coefficients_are_named(arguments, message):
         (torch.zeros(72), r"coefficients: expected shape \(73,\), got \(72,\)"),
         (torch.zeros(2, 73), r"coefficients: expected shape \(73,\), got \(2, 73\)"),
         (torch.full((73,), torch.nan), "coefficients: expected finite numbers, got nan in 'jaw_open'"),
-        (Coefficients.neutral(2), "coefficients: expected one frame, got 2"),
+        pytest.param(Coefficients.neutral(2), "coefficients: expected one frame, got 2", id="two frames"),
     ],
 )
 def test_bad_coefficients_are_named(coefficients, message):

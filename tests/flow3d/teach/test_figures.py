@@ -1,5 +1,7 @@
 """Pictures say what they claim: colours for directions, slices in order, errors to scale."""
 
+from functools import partial
+
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
@@ -113,21 +115,21 @@ def test_use_style_reaches_plain_plots():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: figures.to_rgb8(torch.zeros(2, 4, 4)), ValueError, "picture must be"),
-        (lambda: figures.to_rgb8(torch.full((3, 4, 4), torch.nan)), ValueError, "NaN"),
-        (lambda: figures.to_rgb8(torch.zeros(3, 4, 4, dtype=torch.int64)), TypeError, "picture must be a floating"),
-        (lambda: figures.to_rgb8(np.zeros((4, 4), np.uint8)), ValueError, "must be"),
-        (lambda: figures.flow_to_rgb(torch.zeros(1, 4, 4)), ValueError, "flow must be"),
-        (lambda: figures.flow_to_rgb(torch.full((2, 4, 4), torch.inf)), ValueError, "NaN or infinity"),
-        (lambda: figures.flow_to_rgb(torch.zeros(2, 4, 4), limit=0), ValueError, "limit must be positive"),
-        (lambda: figures.error_image(IMAGE, IMAGE[:, :4]), ValueError, "expected and got must have one shape"),
-        (lambda: figures.side_by_side({}), ValueError, "pictures must hold"),
-        (lambda: figures.flow_slices(torch.zeros(2, 4, 4, 4)), ValueError, "flow must be"),
-        (lambda: figures.flow_slices(torch.zeros(3, 4, 4, 4), depths=[4]), ValueError, "depths must name"),
-        (lambda: figures.volume_slices(torch.zeros(2, 4, 4, 4), channel=2), ValueError, "channel must lie"),
-        (lambda: figures.lines({}), ValueError, "series must hold"),
-        (lambda: figures.lines({"a": [1.0], "b": [1.0, 2.0]}), ValueError, "series must all have"),
-        (lambda: figures.coefficient_map(torch.zeros(5, 3), {"a": 4}), ValueError, "groups add up to 4"),
+        (partial(figures.to_rgb8, torch.zeros(2, 4, 4)), ValueError, "picture must be"),
+        (partial(figures.to_rgb8, torch.full((3, 4, 4), torch.nan)), ValueError, "NaN"),
+        (partial(figures.to_rgb8, torch.zeros(3, 4, 4, dtype=torch.int64)), TypeError, "picture must be a floating"),
+        (partial(figures.to_rgb8, np.zeros((4, 4), np.uint8)), ValueError, "must be"),
+        (partial(figures.flow_to_rgb, torch.zeros(1, 4, 4)), ValueError, "flow must be"),
+        (partial(figures.flow_to_rgb, torch.full((2, 4, 4), torch.inf)), ValueError, "NaN or infinity"),
+        (partial(figures.flow_to_rgb, torch.zeros(2, 4, 4), limit=0), ValueError, "limit must be positive"),
+        (partial(figures.error_image, IMAGE, IMAGE[:, :4]), ValueError, "expected and got must have one shape"),
+        (partial(figures.side_by_side, {}), ValueError, "pictures must hold"),
+        (partial(figures.flow_slices, torch.zeros(2, 4, 4, 4)), ValueError, "flow must be"),
+        (partial(figures.flow_slices, torch.zeros(3, 4, 4, 4), depths=[4]), ValueError, "depths must name"),
+        (partial(figures.volume_slices, torch.zeros(2, 4, 4, 4), channel=2), ValueError, "channel must lie"),
+        (partial(figures.lines, {}), ValueError, "series must hold"),
+        (partial(figures.lines, {"a": [1.0], "b": [1.0, 2.0]}), ValueError, "series must all have"),
+        (partial(figures.coefficient_map, torch.zeros(5, 3), {"a": 4}), ValueError, "groups add up to 4"),
     ],
 )
 def test_bad_input_is_named(call, error, message, no_shape_checks):

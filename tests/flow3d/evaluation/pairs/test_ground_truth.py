@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -51,16 +52,15 @@ def test_the_identity_check_can_fail(monkeypatch):
     assert table["an eye hidden"] == table["mouth hidden"] == table["outside the frame"] == 2
 
 
-def test_speed_is_of_one_thread_and_leaves_the_threads_alone():
-    before = torch.get_num_threads()
+def test_speed_is_of_one_thread_and_leaves_the_threads_alone(two_threads):
     spent = measure_speed(2)
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 2
     stages = {"pose, ms", "rasterise, ms", "whole frame, ms", "exact flow, ms"}
     assert set(spent) == stages | {"frames with flow a second", "128 px drawn as PNG, ms"}
     assert all(value > 0 for value in spent.values())
 
 
-@pytest.mark.parametrize("measure", [lambda: measure_flow(0, 64), lambda: measure_identities(0)])
+@pytest.mark.parametrize("measure", [partial(measure_flow, 0, 64), partial(measure_identities, 0)])
 def test_measuring_nothing_is_refused(measure):
     with pytest.raises(ValueError, match="expected 1 or more, got 0"):
         measure()

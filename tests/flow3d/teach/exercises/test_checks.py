@@ -81,6 +81,7 @@ def test_a_known_mistake_is_named(label, registry, capsys):
         (lambda flow, factor: [flow, [flow]], "got list"),
         (5, "raised TypeError"),
     ],
+    ids=["nothing", "one slice", "not a number", "a word", "one argument", "a division", "a list", "no function"],
 )
 def test_strange_answers_are_wrong_and_do_not_raise(answer, words, registry, capsys):
     verdict, line = verdict_and_line(answer, capsys)
