@@ -75,25 +75,14 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-<<<<<<< Updated upstream
     with naming("--evaluate"):
         regressor = CoefficientRegressor.from_pretrained(options.evaluate)
     with nullcontext() if options.out is None else writable(options.out):
-        answers = ask(regressor, options.identities)
-        clips, frames = answers.said.shape[:2]
-        table = markdown(measure(answers, regressor.mean))
+        answers = answer_clips(regressor, options.identities)
+        clips, frames = answers.estimates.shape[:2]
+        table = markdown(error_table(answers, regressor.mean))
         table = f"{clips} clips of {frames} frames, persons and motions from seed {FIRST_SEED:,}:\n\n{table}"
         if options.out is not None:
             regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
     say(table)
-=======
-    regressor = CoefficientRegressor.from_pretrained(options.evaluate)
-    answers = answer_clips(regressor, options.identities)
-    clips, frames = answers.estimates.shape[:2]
-    table = markdown(error_table(answers, regressor.mean))
-    table = f"{clips} clips of {frames} frames, persons and motions from seed {FIRST_SEED:,}:\n\n{table}"
-    if options.out is not None:
-        regressor.save_pretrained(options.out, f"## Errors (`python -m flow3d regress --evaluate`)\n\n{table}")
-    print(table)
->>>>>>> Stashed changes
     return 0
