@@ -43,7 +43,7 @@ class RendererConfig(Configuration):
     encoder_stem: Width = 16  # channels of the feature encoder's 2D stem
     encoder_downs: Halvings = 0  # halvings of the image in that stem
     encoder_channels: Width = 8  # channels of the feature volume, which is as deep as the flow's
-    decoder_width: Width = 48  # channels of the feature decoder's residual blocks
+    decoder_width: Width = 48  # channels of the feature decoder's residual blocks; each doubling halves them
     decoder_blocks: Blocks = 3
     decoder_ups: Halvings = 1  # doublings from the feature volume to the image
     unet: Widths = (16, 32, 48, 64)  # channels of the levels of both TransUNets
@@ -95,6 +95,8 @@ class RendererConfig(Configuration):
             raise ValueError("matte_residual: expected False without refiner_alpha and rgb_warp, got True")
         if self.pose_flow and not (self.source_coefficients and self.flow_dimensions == 3):
             raise ValueError("pose_flow: expected False without source_coefficients and a 3D flow, got True")
+        if self.pose_flow and self.flow_volume[1] < 2:
+            raise ValueError(f"flow_volume: expected two slices or more where pose_flow is, got {self.flow_volume}")
 
     def _check_volumes(self) -> None:
         """The flow and the features it warps must be volumes of one size, which the networks can halve and double."""
@@ -107,6 +109,10 @@ class RendererConfig(Configuration):
         if feature_side << self.decoder_ups != self.size:
             raise ValueError(
                 f"decoder_ups: expected {feature_side} doubled to {self.size}, got {self.decoder_ups} doublings"
+            )
+        if self.decoder_width < (least := 2**self.decoder_ups):
+            raise ValueError(
+                f"decoder_width: expected at least {least}, which doublings halve, got {self.decoder_width}"
             )
         if flow_side >> len(self.flow_stages) < 2:
             raise ValueError(

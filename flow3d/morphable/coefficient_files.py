@@ -4,16 +4,18 @@ import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import fields
 from ..files import write_whole
 
 PathLike = str | os.PathLike[str]
+LARGEST = 2**28  # bytes, unpacked; an hour of film has 25 MB
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
 
 def write_json(path: PathLike, values: NDArray[np.float32], neutral: Mapping[str, float]) -> None:
@@ -33,23 +35,27 @@ def read_json(path: PathLike) -> list[dict[str, float]]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not JSON, not ``{"frames": [{name: number, ...}, ...]}``, or no frame.
+        ValueError: not JSON, not ``{"frames": [{name: number, ...}, ...]}``, no frame, or far too large.
     """
-    shown = repr(os.fspath(path))
+    place, text = repr(os.fspath(path)), _read(path)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"path: expected a JSON file, got {shown} ({error})") from error
-    frames = content.get("frames") if isinstance(content, dict) else None
+        content = fields.read_json(text)
+    except ValueError as error:
+        raise ValueError(f"path: expected a JSON file, got {place} ({error})") from error
+    frames = content.get("frames")
     if not isinstance(frames, list) or not frames:
-        raise ValueError(f"path: expected an object with a list 'frames' of at least one frame in {shown}")
-    for number, named in enumerate(frames):
-        if not isinstance(named, dict):
-            raise ValueError(f"path: expected names and numbers in frame {number} of {shown}, got {named!r}")
-        for name, value in named.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(f"path: expected a number for {name!r} in frame {number} of {shown}, got {value!r}")
-    return frames
+        raise ValueError(f"path: expected an object with a list 'frames' of at least one frame in {place}")
+    return [_numbers(named, f"frame {number} of {place}") for number, named in enumerate(frames)]
+
+
+def _numbers(named: object, where: str) -> dict[str, float]:
+    """The numbers of one frame by name."""
+    if not isinstance(named, dict):
+        raise ValueError(f"path: expected names and numbers in {where}, got {fields.show(named)}")
+    for name, value in named.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > LARGEST_NUMBER:
+            raise ValueError(f"path: expected a number for {name!r} in {where}, got {fields.show(value)}")
+    return named
 
 
 def write_npz(path: PathLike, values: NDArray[np.float32], names: tuple[str, ...]) -> None:
@@ -66,18 +72,33 @@ def read_npz(path: PathLike) -> dict[str, NDArray[np.float32]]:
         FileNotFoundError: no such file.
         ValueError: not an npz of ``values`` (N, K), N at least 1, and K different ``names``.
     """
-    shown = repr(os.fspath(path))
+    place = repr(os.fspath(path))
+    content = io.BytesIO(_read(path))
     try:
-        # opened here, since np.load names no file and leaves a broken one open
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with zipfile.ZipFile(content) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                raise ValueError(f"it unpacks to more than {LARGEST:,} bytes")
+        with np.load(content, allow_pickle=False) as arrays:
             values = np.asarray(arrays["values"], dtype=np.float32)
             names = [str(name) for name in arrays["names"]]
-    except FileNotFoundError:
-        raise
-    except (ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"path: expected an npz of coefficients, got {shown} ({error})") from error
+    except Exception as error:  # a damaged file can fail in any way
+        raise ValueError(f"path: expected an npz of coefficients, got {place} ({error})") from error
     if values.ndim != 2 or len(values) == 0 or values.shape[1] != len(names):
-        raise ValueError(f"path: expected values of shape (N, {len(names)}) in {shown}, got {values.shape}")
+        raise ValueError(f"path: expected values of shape (N, {len(names)}) in {place}, got {values.shape}")
     if len(set(names)) != len(names):
-        raise ValueError(f"path: expected every name once in {shown}")
+        raise ValueError(f"path: expected every name once in {place}")
     return dict(zip(names, values.T, strict=True))
+
+
+def _read(path: PathLike) -> bytes:
+    """The bytes of a file; a pipe would block for ever, and a device never end.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no ordinary file, or far too large.
+    """
+    file = Path(path)
+    size = file.stat().st_size
+    if not file.is_file() or size > LARGEST:
+        raise ValueError(f"path: expected a file of at most {LARGEST:,} bytes, got {os.fspath(path)!r}")
+    return file.read_bytes()

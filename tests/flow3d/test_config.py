@@ -35,6 +35,8 @@ def test_strict_has_none_of_the_extensions():
         ({"decoder_ups": 2}, "decoder_ups: expected 32 doubled to 64"),
         ({"flow_stages": (8,) * 5}, "flow_stages: expected more than one voxel"),
         ({"flow_volume": (16, 6)}, "flow_volume: expected a depth that 3 stages can halve, got (16, 6)"),
+        ({"decoder_width": 1}, "decoder_width: expected at least 2, which doublings halve, got 1"),
+        ({"pose_flow": True, "source_coefficients": True, "flow_volume": (16, 1)}, "flow_volume: expected two slices"),
         ({"unet": (8,) * 7}, "unet: expected at least 2 px"),
         ({"refiner_alpha": True, "refine": False}, "refiner_alpha: expected False where refine is, got True"),
         ({"hole_fill": True}, "hole_mask: expected True where hole_fill is, got False"),

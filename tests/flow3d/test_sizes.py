@@ -26,9 +26,9 @@ UNMISTAKABLE = (COEFFICIENT_COUNT, ANSWER_COUNT, WINDOW, RADIUS)  # of these any
 OTHER = {"morphable/backgrounds.py": "a hash of rows", "teach/figures/panels.py": "points of a font",
          "teach/figures/training.py": "points of a font"}  # fmt: skip
 # A constant at the top of a file that has one of these values is a copy, unless it is something else.
-ORDINARY = (EXPRESSION_COUNT, POSE_COUNT, IDENTITY_COUNT, CROP_FRAME)
+ORDINARY = (POSE_COUNT, IDENTITY_COUNT, CROP_FRAME)
 CONSTANTS = {"_SIDE": "pixels of a painted background", "DOTS": "values of a curve", "LOOKS": "frames of a clip",
-             "SIZE": "pixels that a network sees", "WIDTH": "inches"}  # fmt: skip
+             "WIDTH": "inches"}  # fmt: skip
 
 
 def copies(text: str) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import zipfile
 from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
+from flow3d.fields import show
 from flow3d.morphable import EXPRESSIONS, Coefficients, talking_head
 from flow3d.morphable.coefficients import NAMES, SLICES, one_frame
 from flow3d.sizes import COEFFICIENT_COUNT
@@ -121,13 +123,19 @@ def test_names_left_out_of_a_file_are_neutral(tmp_path):
     ("content", "message"),
     [
         ("{", "expected a JSON file"),
-        ("[]", "list 'frames' of at least one frame"),
+        ("[]", "expected an object, got list"),
+        ("{}", "list 'frames' of at least one frame"),
+        ("[" * 10**5, "expected a JSON file"),
+        ('{"frames": [{"yaw": 1' + "0" * 400 + "}]}", "expected a number for 'yaw' in frame 0"),
+        ('{"frames": [{"yaw": 1e39}]}', "expected a number for 'yaw' in frame 0"),
+        ('{"frames": [{"self": 1}]}', "expected one of the 73 names, got 'self'"),
         ('{"frames": []}', "list 'frames' of at least one frame"),
         ('{"frames": [3]}', "names and numbers in frame 0"),
         ('{"frames": [{}, {"yaw": "left"}]}', "expected a number for 'yaw' in frame 1"),
         ('{"frames": [{"yaw": NaN}]}', "got nan in 'yaw'"),
         ('{"frames": [{"yow": 1}]}', "nearest is 'yaw'"),
     ],
+    ids=show,
 )
 def test_a_broken_json_is_refused(content, message, tmp_path):
     path = tmp_path / "broken.json"
@@ -163,6 +171,23 @@ def test_a_broken_npz_is_refused(tmp_path):
     np.save(tmp_path / "array.npy", np.zeros(3))
     with pytest.raises(ValueError, match="expected an npz"):
         Coefficients.from_npz(tmp_path / "array.npy")
+
+
+def test_an_archive_that_unpacks_without_end_is_refused_before_it_does(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("values.npy", "names.npy"):
+            archive.writestr(name, bytes(2**27 + 1))
+    with pytest.raises(ValueError, match="it unpacks to more than 268,435,456 bytes"):
+        Coefficients.from_npz(tmp_path / "bomb.npz")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (Coefficients.from_json, Coefficients.from_npz):
+        for path in (tmp_path / "pipe", tmp_path):
+            with pytest.raises(ValueError, match="path: expected a file of at most"):
+                read(path)
 
 
 def test_a_missing_file_or_folder_is_named(tmp_path):
