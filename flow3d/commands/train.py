@@ -10,6 +10,7 @@ from ..datasets.cache import FrameCache
 from ..threads import set_threads
 from ..training.checkpoint import read_checkpoint
 from ..training.config import training
+from ..training.frames import hold_on_card
 from ..training.trainer import Trainer
 from .messages import naming, progress, say
 from .outputs import writable
@@ -84,6 +85,7 @@ def _train(options: argparse.Namespace) -> int:
             config, data, options.out, resume=options.resume, start=options.start, held_out=held_out,
             described=described,
         )  # fmt: skip
+    hold_on_card((data, held_out), trainer.accelerator.device)
     outcome = trainer.run(minutes=options.minutes)
     if trainer.first:
         say(progress(outcome, trainer.step, config.steps, trainer.seconds))

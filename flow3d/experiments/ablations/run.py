@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from ...evaluation.report.table import column, gain
 from ...evaluation.scores.catalogue import EDITED
 from ...evaluation.scores.statistics import mean, ratio
 from ...fields import Configuration, Count
+from ...files import claim
 from ...renderer import FlowRenderer
+from ...training.frames import hold_on_card
 from ...training.trainer import Trainer
 from .error_bank import ErrorBank, Observed
 from .results import Numbers, Result, read_or_run, result_path
@@ -62,6 +65,7 @@ def run_leg(
         trainer = Trainer(
             config, frames, out, start=start, save_minutes=1e9, sheet_minutes=1e9, described=described
         )  # fmt: skip
+        hold_on_card((frames,), trainer.accelerator.device)
         if trainer.run() == "interrupted":
             raise KeyboardInterrupt
         seconds, start = seconds + trainer.seconds, out
@@ -123,7 +127,7 @@ def run_legs(
     """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
     Raises:
-        ValueError: an unknown leg, no leg or seed, or ``out`` holds legs of another budget.
+        ValueError: an unknown leg, no leg or seed, ``out`` holds legs of another budget, or somebody trains into it.
         KeyboardInterrupt: Ctrl-C; legs that are done are kept.
     """
     unknown = [name for name in names if name not in LEGS]
@@ -132,11 +136,10 @@ def run_legs(
         raise ValueError(f"legs: expected some of {', '.join(LEGS)}; got {', '.join(unknown) or 'none'}")
     if not seeds:
         raise ValueError("seeds: expected at least one, got none")
-    out.mkdir(parents=True, exist_ok=True)
     settings = asdict(budget) | {"identities trained on": data.identities, "frames of each": data.frames}
     results = []
-    for seed in seeds:
-        for name in names:
+    with claim(out):
+        for seed, name in product(seeds, names):
             path = result_path(out, name, seed)
             run = partial(run_leg, LEGS[name], seed, budget, data, lists, bank, out / "work" / path.stem)
             results.append(read_or_run(path, settings, run, say))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ...evaluation.report.table import column
 from ...evaluation.scores.catalogue import SCORES
 from ...evaluation.scores.metrics import affine_flow, blur
 from ...evaluation.scores.statistics import mean
+from ...files import claim
 from ...renderer import FlowRenderer
 from ...sizes import COEFFICIENT_COUNT, WINDOW
 from ..ablations.error_bank import ErrorBank
@@ -82,7 +84,8 @@ class Runner:
         """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
         Raises:
-            ValueError: an unknown or absent method, no method or seed, or ``out`` holds legs of other settings.
+            ValueError: an unknown or absent method, no method or seed, ``out`` holds legs of other settings, or
+            somebody trains into it.
         """
         seeds = list(seeds)
         if not names or not seeds:
@@ -90,10 +93,9 @@ class Runner:
         for name in names:
             if name not in OWN:
                 rival(name, self.budget.preset)
-        self.out.mkdir(parents=True, exist_ok=True)
         results, drivers = [], self.drivers()
-        for seed in seeds:
-            for name in names:
+        with claim(self.out):
+            for seed, name in product(seeds, names):
                 run = partial(self._own, name, seed) if name in OWN else partial(self._rival, name, seed, drivers)
                 settings = self.settings | ({} if name in OWN else {"residual": self.residual})
                 results.append(read_or_run(result_path(self.out, name, seed), settings, run, say))

@@ -14,6 +14,7 @@ from flow3d.evaluation.pairs.protocols import pair_lists
 from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations import LEGS, Budget, ErrorBank, Observed, ablation_report, run_leg, run_legs
 from flow3d.experiments.ablations.results import result_path
+from flow3d.files import claim
 from flow3d.renderer import FlowRenderer
 
 SMALL = Budget("micro", 1, 1, 1, 1, 1)
@@ -100,6 +101,11 @@ def test_legs_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
     for names, seeds, message in ((["nothing"], [0], "legs: expected some of"), (["strict"], [], "seeds: expected")):
         with pytest.raises(ValueError, match=message):
             run_legs(names, seeds, SMALL, frames, lists, bank, tmp_path)
+
+
+def test_a_folder_that_somebody_trains_into_is_refused(frames, bank, tmp_path):
+    with claim(tmp_path), pytest.raises(ValueError, match=r"^out: .* is being trained into by process"):
+        run_legs(["extended"], [0], SMALL, frames, {}, bank, tmp_path)
 
 
 def result(leg: str, seed: int, number: float) -> dict:

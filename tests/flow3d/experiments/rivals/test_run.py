@@ -18,6 +18,7 @@ from flow3d.experiments.rivals.base import Motion, Rival, Widths
 from flow3d.experiments.rivals.methods import Drivers, rival_method
 from flow3d.experiments.rivals.report import rivals_report, verdicts
 from flow3d.experiments.rivals.run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
+from flow3d.files import claim
 
 FIRST = 1_000_000
 BUDGET = budget_of("micro", 3, 2, 1, 1)
@@ -80,6 +81,11 @@ def test_legs_are_kept_and_not_run_again(frames, lists, tmp_path):
     assert runner.method("X2Face", 0) is None
     with pytest.raises(ValueError, match="out: expected results of"):
         Runner(BUDGET, frames, lists, tmp_path, residual=False).run(["FOMM"], [0], said.append)
+
+
+def test_a_folder_that_somebody_trains_into_is_refused(frames, tmp_path):
+    with claim(tmp_path), pytest.raises(ValueError, match=r"^out: .* is being trained into by process"):
+        Runner(BUDGET, frames, {}, tmp_path).run(["FOMM"], [0])
 
 
 def test_our_own_leg_is_trained_here_or_taken_over(frames, lists, tmp_path):
