@@ -50,7 +50,7 @@ def save_folder(folder: Name, networks: Mapping[str, nn.Module], config: str, ca
 
 
 def shipped(name: str) -> Path:
-    """The folder of weights that the package ships; no folder of the user's is ever looked at.
+    """The folder of weights that the package ships; it never looks into the user's folders.
 
     Raises:
         FileNotFoundError: the package ships none of this name.
@@ -67,8 +67,8 @@ def shipped_names() -> list[str]:
 def find_folder(name_or_folder: Name) -> tuple[Path, str]:
     """The folder of weights, and the text of its configuration.
 
-    A name without a separator means shipped weights, whatever lies in the current folder; only if none are called so is
-    it a folder there. A path with a separator, such as ``./tiny``, or a :class:`pathlib.Path` is always a folder.
+    A name without a separator means shipped weights, whatever lies in the current folder; a name that is not shipped
+    is a folder there. A path with a separator, such as ``./tiny``, or a :class:`pathlib.Path` is always a folder.
 
     Raises:
         TypeError: neither a name nor a path.

@@ -1,4 +1,4 @@
-"""Who is shown: an embedding of procedural heads, the cosine that CSIM is, and how well it tells persons apart."""
+"""The identity embedding: pictures (B,3,64,64) -> vectors (B,F) of length one, whose cosine is CSIM (heads)."""
 
 from __future__ import annotations
 

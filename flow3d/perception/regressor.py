@@ -1,4 +1,4 @@
-"""CoefficientRegressor: the 73 coefficients of a frame, from its pixels alone (section 3.1 of the paper)."""
+"""The regressor: pictures (B,3,64,64) -> 73 motion and 80 identity coefficients (B,153); section 3.1 needs one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT
 from ..weights import load_model, save_folder, shipped
 
 SIZE = 64  # pixels that the network sees
-SMALLEST = 16  # pixels of a picture that it is asked about
+SMALLEST = 16  # pixels of the smallest picture that is accepted
 FILE = "regressor"
 CARD = """# {name}
 
@@ -72,7 +72,7 @@ class CoefficientRegressor(nn.Module):
     """A small convolutional network: five stages, one hidden layer, two linear heads.
 
     Position matters to most coefficients, so two channels of coordinates go in and the last map is not averaged but
-    flattened. What the heads say is standardised; ``mean`` and ``std`` make it raw and are stored with the weights.
+    flattened. The heads' answers are standardised; ``mean`` and ``std`` make them raw and are stored with the weights.
 
     Args:
         config: sizes and purpose.
@@ -121,7 +121,7 @@ class CoefficientRegressor(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> CoefficientRegressor:
-        """The same function without batch norms, whose running mean and deviation become part of the convolutions."""
+        """The same function with its batch norms folded into the convolutions."""
         plain = CoefficientRegressor(self.config).to(self.mean.device)
         own = {name: module for name, module in self.named_modules() if isinstance(module, _Normed)}
         state = {k: v for k, v in self.state_dict().items() if not any(k.startswith(f"{name}.") for name in own)}
@@ -133,7 +133,7 @@ class CoefficientRegressor(nn.Module):
         return plain.eval()
 
     def maps(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
-        """The five stages' outputs, at 1/2 to 1/32 of the size; positive, and of any height and width from 32 px."""
+        """The five stages' outputs, at 1/2 to 1/32 of the size; positive, for any height and width from 32 px."""
         x, maps = torch.cat([images, _coordinates(images)], 1), []
         for stage in self.stages:
             x = stage(x)
@@ -141,13 +141,13 @@ class CoefficientRegressor(nn.Module):
         return maps
 
     def forward(self, images: Float[Tensor, "B 3 64 64"]) -> Float[Tensor, "B 153"]:
-        """Return 73 coefficients and 80 of identity, raw, of pictures of 64 px."""
+        """Return the 73 motion and 80 identity coefficients, raw, of pictures of 64 px."""
         hidden = self.hidden(self.maps(images)[-1].flatten(1)).relu()
         return self.heads(hidden).float() * self.std + self.mean
 
     @torch.no_grad()
     def standardise(self, targets: Float[Tensor, "N 153"]) -> None:
-        """Take mean and deviation of what is to be learned; what never moves keeps a deviation of 1."""
+        """Take mean and deviation of the targets; a coefficient that never changes keeps a deviation of 1."""
         if len(targets) < 2:
             raise ValueError(f"targets: expected at least 2 frames, got {len(targets)}")
         deviation = targets.std(0)
@@ -175,7 +175,7 @@ class CoefficientRegressor(nn.Module):
     def windows(
         self, frames: Float[Tensor, "N 3 H W"], *, causal: bool = False, batch: int = 64
     ) -> Float[Tensor, "N 73 27"]:
-        """The windows of N consecutive frames, as a renderer takes them; one picture is taken for a clip that rests.
+        """The windows of N consecutive frames, as a renderer takes them; one picture counts as a clip without motion.
 
         Args and errors as :meth:`predict`; ``causal`` as :func:`flow3d.morphable.windows`.
         """
@@ -210,7 +210,7 @@ def check_frames(frames: Tensor) -> None:
 
 
 def fit_size(frames: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 64 64"]:
-    """Resize to 64 px; what shrinks is averaged first."""
+    """Resize to 64 px, with averaging where pictures shrink."""
     if frames.shape[-1] == SIZE:
         return frames
     return functional.interpolate(frames, (SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
@@ -223,6 +223,6 @@ def shipped_regressor() -> CoefficientRegressor:
 
 
 def _coordinates(images: Tensor) -> Float[Tensor, "B 2 H W"]:
-    """Where each pixel lies, from -1 to 1: x, then y."""
+    """The position of each pixel, from -1 to 1: x, then y."""
     lines = [torch.arange(0.5, n, device=images.device, dtype=images.dtype) * (2 / n) - 1 for n in images.shape[:1:-1]]
     return torch.stack(torch.meshgrid(*lines, indexing="xy")).expand(len(images), -1, -1, -1)
