@@ -34,17 +34,17 @@ def side_by_side(pictures: Mapping[str, Picture], columns: int | None = None, si
         ValueError: there are no pictures, or one has an unknown shape.
     """
     if not pictures:
-        raise ValueError("pictures must hold at least one")
+        raise ValueError("pictures: expected at least one, got none")
     columns = min(columns or 6, len(pictures))
     rows = -(-len(pictures) // columns)
-    shown = {title: to_rgb8(picture) for title, picture in pictures.items()}
+    images = {title: to_rgb8(picture) for title, picture in pictures.items()}
     side = min(size, WIDTH / columns)
-    tallest = max(picture.shape[0] / picture.shape[1] for picture in shown.values())
+    tallest = max(picture.shape[0] / picture.shape[1] for picture in images.values())
     with new_figure(rows, columns, side * columns, (side * tallest + 0.25) * rows) as (figure, axes):
         cells = [cell for line in axes for cell in line]
-        for cell in cells[len(shown) :]:
+        for cell in cells[len(images) :]:
             cell.set_axis_off()
-        for cell, (title, picture) in zip(cells, shown.items(), strict=False):
+        for cell, (title, picture) in zip(cells, images.items(), strict=False):
             show_picture(cell, picture, title)
     return figure
 
@@ -87,7 +87,7 @@ def flow_slices(flow: Float[Tensor, "3 D H W"], depths: Sequence[int] | None = N
         ValueError: ``flow`` is not (3,D,H,W) or a depth lies outside it.
     """
     if flow.ndim != 4 or flow.shape[0] != 3:
-        raise ValueError(f"flow must be (3,D,H,W); got {tuple(flow.shape)}")
+        raise ValueError(f"flow: expected (3, D, H, W), got {tuple(flow.shape)}")
     values, chosen = flow.detach().float().cpu(), _depths(flow.shape[1], depths)
     limit = max(float(values[:2].norm(dim=0).max()), 1e-6)
     deepest = max(float(values[2].abs().max()), 1e-6)
@@ -97,9 +97,9 @@ def flow_slices(flow: Float[Tensor, "3 D H W"], depths: Sequence[int] | None = N
             rgb = to_rgb8(flow_to_rgb(values[:, depth], limit))
             show_picture(axes[0][column], rgb, _slice_title(depth, flow.shape[1]))
             scale: dict[str, Any] = {"cmap": SIGNED, "vmin": -deepest, "vmax": deepest}
-            shown = show_picture(axes[1][column], values[2, depth].numpy(), **scale)
+            drawn = show_picture(axes[1][column], values[2, depth].numpy(), **scale)
         show_picture(axes[0][-1], to_rgb8(flow_wheel(96)), f"rim: {limit:.2g} voxels")
-        _scale_bar(figure, axes[1][-1], shown, "dz (+ away)")
+        _scale_bar(figure, axes[1][-1], drawn, "dz (+ away)")
     return figure
 
 
@@ -117,9 +117,9 @@ def volume_slices(
         ValueError: ``volume`` is not (C,D,H,W), or a depth or the channel lies outside it.
     """
     if volume.ndim != 4:
-        raise ValueError(f"volume must be (C,D,H,W); got {tuple(volume.shape)}")
+        raise ValueError(f"volume: expected (C, D, H, W), got {tuple(volume.shape)}")
     if channel is not None and not 0 <= channel < volume.shape[0]:
-        raise ValueError(f"channel must lie in [0, {volume.shape[0]}); got {channel}")
+        raise ValueError(f"channel: expected one of 0 to {volume.shape[0] - 1}, got {channel}")
     values, chosen = volume.detach().float().cpu(), _depths(volume.shape[1], depths)
     field = values.square().mean(dim=0).sqrt() if channel is None else values[channel]
     signed = bool((field < 0).any())
@@ -128,8 +128,8 @@ def volume_slices(
     side = WIDTH / (len(chosen) + 1)
     with new_figure(1, len(chosen) + 1, WIDTH, side + 0.15) as (figure, axes):
         for column, depth in enumerate(chosen):
-            shown = show_picture(axes[0][column], field[depth].numpy(), _slice_title(depth, volume.shape[1]), **scale)
-        _scale_bar(figure, axes[0][-1], shown, "rms" if channel is None else f"channel {channel}")
+            drawn = show_picture(axes[0][column], field[depth].numpy(), _slice_title(depth, volume.shape[1]), **scale)
+        _scale_bar(figure, axes[0][-1], drawn, "rms" if channel is None else f"channel {channel}")
     return figure
 
 
@@ -143,17 +143,17 @@ def error_map(expected: Image, got: Image, limit: float = 0.5, titles: tuple[str
     with new_figure(1, 3, 7.4, 2.5 * expected.shape[1] / expected.shape[2]) as (figure, axes):
         for cell, image, title in zip(axes[0], (expected, got), titles, strict=False):
             show_picture(cell, to_rgb8(image), title)
-        shown = show_picture(
+        drawn = show_picture(
             axes[0][2], gap.numpy(), f"|difference|, mean {float(gap.mean()):.3f}", cmap=MAGNITUDE, vmin=0, vmax=limit
         )
-        figure.colorbar(shown, ax=axes[0][2], shrink=0.9, extend="max")
+        figure.colorbar(drawn, ax=axes[0][2], shrink=0.9, extend="max")
     return figure
 
 
-def _scale_bar(figure: Figure, cell: Axes, shown: Any, label: str) -> None:
+def _scale_bar(figure: Figure, cell: Axes, drawn: Any, label: str) -> None:
     """Draw the colour scale into a cell of its own, so that the pictures beside it keep one size."""
     cell.set_axis_off()
-    figure.colorbar(shown, cax=cell.inset_axes((0.02, 0.08, 0.08, 0.84)), label=label)
+    figure.colorbar(drawn, cax=cell.inset_axes((0.02, 0.08, 0.08, 0.84)), label=label)
 
 
 def _depths(count: int, depths: Sequence[int] | None) -> list[int]:
@@ -162,7 +162,7 @@ def _depths(count: int, depths: Sequence[int] | None) -> list[int]:
         return torch.linspace(0, count - 1, min(6, count)).round().int().tolist()
     outside = [depth for depth in depths if not 0 <= depth < count]
     if outside or not depths:
-        raise ValueError(f"depths must name one or more of 0 … {count - 1}; got {list(depths)}")
+        raise ValueError(f"depths: expected one or more of 0 to {count - 1}, got {list(depths)}")
     return list(depths)
 
 

@@ -26,16 +26,16 @@ def to_rgb8(picture: Picture) -> UInt8[np.ndarray, "H W 3"]:
     """
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8:
         if picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f"picture as uint8 must be (H,W,3); got {picture.shape}")
+            raise ValueError(f"picture: expected (H, W, 3) of uint8, got {picture.shape}")
         return picture
     if not isinstance(picture, Tensor) or not picture.is_floating_point():
         kind = getattr(picture, "dtype", type(picture).__name__)
-        raise TypeError(f"picture must be a floating tensor or a uint8 array; got {kind}")
+        raise TypeError(f"picture: expected a floating tensor or a uint8 array, got {kind}")
     if picture.ndim != 3 or picture.shape[0] not in (1, 3):
-        raise ValueError(f"picture must be an image (3,H,W) or a mask (1,H,W); got {tuple(picture.shape)}")
+        raise ValueError(f"picture: expected an image (3, H, W) or a mask (1, H, W), got {tuple(picture.shape)}")
     values = picture.detach().float().cpu()
     if values.isnan().any():
-        raise ValueError("picture holds NaN")
+        raise ValueError("picture: expected numbers, got NaN")
     pixels = mask_to_bytes(values).expand(3, -1, -1) if len(values) == 1 else to_bytes(values)
     return pixels.permute(1, 2, 0).contiguous().numpy()
 
@@ -43,7 +43,7 @@ def to_rgb8(picture: Picture) -> UInt8[np.ndarray, "H W 3"]:
 def flow_to_rgb(flow: Float[Tensor, "C H W"], limit: float | None = None) -> Image:
     """Colour a flow by direction: right yellow, left blue, down dark red, up light green, zero grey.
 
-    Horizontal motion is told by yellow against blue and vertical motion by lightness, so the picture can be read by
+    Yellow against blue shows horizontal motion, lightness vertical motion, so the picture can be read by
     colour-blind eyes. ``flow_wheel`` is its key.
 
     Args:
@@ -54,12 +54,12 @@ def flow_to_rgb(flow: Float[Tensor, "C H W"], limit: float | None = None) -> Ima
         ValueError: ``flow`` has neither 2 nor 3 channels, or holds NaN or infinity; ``limit`` is not positive.
     """
     if flow.ndim != 3 or flow.shape[0] not in (2, 3):
-        raise ValueError(f"flow must be (2,H,W) or (3,H,W); got {tuple(flow.shape)}")
+        raise ValueError(f"flow: expected (2, H, W) or (3, H, W), got {tuple(flow.shape)}")
     plane = flow[:2].detach().float().cpu()
     if not plane.isfinite().all():
-        raise ValueError("flow holds NaN or infinity")
+        raise ValueError("flow: expected finite numbers, got NaN or infinity")
     if limit is not None and limit <= 0:
-        raise ValueError(f"limit must be positive; got {limit}")
+        raise ValueError(f"limit: expected a positive number, got {limit}")
     length = plane.norm(dim=0)
     full = limit if limit is not None else max(float(length.flatten().quantile(0.99)), 1e-6)
     dx, dy = (plane / torch.maximum(length, torch.tensor(full))).numpy()  # at most 1 long
@@ -83,16 +83,14 @@ def error_image(expected: Float[Tensor, "C H W"], got: Float[Tensor, "C H W"], l
         ValueError: the shapes differ, or ``limit`` is not positive.
     """
     if limit <= 0:
-        raise ValueError(f"limit must be positive; got {limit}")
+        raise ValueError(f"limit: expected a positive number, got {limit}")
     return colour(difference(expected, got) / limit, MAGNITUDE)
 
 
 def difference(expected: Float[Tensor, "C H W"], got: Float[Tensor, "C H W"]) -> Float[Tensor, "H W"]:
     """Return the absolute difference, averaged over the channels, in the units of the inputs."""
     if expected.shape != got.shape:
-        raise ValueError(
-            f"expected and got must have one shape; they have {tuple(expected.shape)} and {tuple(got.shape)}"
-        )
+        raise ValueError(f"got: expected shape {tuple(expected.shape)}, got {tuple(got.shape)}")
     return (expected.detach().float() - got.detach().float()).abs().mean(dim=0).cpu()
 
 

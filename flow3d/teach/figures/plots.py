@@ -35,12 +35,12 @@ def lines(
         ValueError: ``series`` is empty, or the lengths differ.
     """
     if not series:
-        raise ValueError("series must hold at least one curve")
+        raise ValueError("series: expected at least one curve, got none")
     curves = {name: _values(values) for name, values in series.items()}
     lengths = {name: len(values) for name, values in curves.items()}
     places = np.arange(next(iter(lengths.values()))) if x is None else _values(x)
     if set(lengths.values()) != {len(places)}:
-        raise ValueError(f"series must all have the length of x ({len(places)}); got {lengths}")
+        raise ValueError(f"series: expected the length of x, {len(places)}, for each, got {lengths}")
     with new_figure(1, 1, 7.0, 2.6) as (figure, axes):
         cell = axes[0][0]
         for index, (name, values) in enumerate(curves.items()):
@@ -72,7 +72,7 @@ def coefficient_map(
     """
     values = window.detach().float().cpu()
     if sum(groups.values()) != len(values):
-        raise ValueError(f"groups add up to {sum(groups.values())} rows, but window has {len(values)}")
+        raise ValueError(f"groups: expected the {len(values)} rows of the window in all, got {sum(groups.values())}")
     parts = values.split(list(groups.values()))
     scaled = torch.cat([part / part.abs().max().clamp(min=1e-6) for part in parts])
     # A group of three rows would vanish beside one of 64: small groups get taller rows.
@@ -81,7 +81,7 @@ def coefficient_map(
     frames = np.arange(values.shape[1] + 1) - 0.5
     with new_figure(1, 1, 7.0, 3.4) as (figure, axes):
         cell = axes[0][0]
-        shown = cell.pcolormesh(frames, edges, scaled.numpy(), cmap=SIGNED, vmin=-1, vmax=1)
+        mesh = cell.pcolormesh(frames, edges, scaled.numpy(), cmap=SIGNED, vmin=-1, vmax=1)
         bounds = edges[np.concatenate([[0], np.cumsum(list(groups.values()))])]
         for bound in bounds[1:-1]:
             cell.axhline(bound, color=INK, linewidth=0.8)
@@ -93,7 +93,7 @@ def coefficient_map(
             for side in (-0.5, 0.5):
                 cell.axvline(center + side, color=INK, linewidth=0.8, linestyle="--")
         cell.set(xlabel="frame", title=title)
-        figure.colorbar(shown, ax=cell, label="share of the group's largest value")
+        figure.colorbar(mesh, ax=cell, label="share of the group's largest value")
     return figure
 
 

@@ -31,7 +31,7 @@ RIVALLED = ("cross_flow_error", "wide_flow_error", "cross_features", "wide_featu
 BETTER, WORSE = COLORS["blue"], COLORS["red"]
 
 
-def recorded(name: str, key: str) -> list[dict[str, Any]]:
+def read_runs(name: str, key: str) -> list[dict[str, Any]]:
     """The list in ``data/results/NAME.json``, numbers by key of a score; or none where nothing is recorded yet.
 
     Raises:
@@ -63,8 +63,8 @@ def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
         for column, (cell, score) in enumerate(zip(axes[0], scores, strict=True)):
             sign = _sign(score)
             for line, name in enumerate(legs):
-                away = np.array(list(differences(results, name, score).values()))
-                _dots(cell, away, line, [BETTER if sign * value > 0 else WORSE for value in away])
+                gaps = np.array(list(differences(results, name, score).values()))
+                _dots(cell, gaps, line, [BETTER if sign * value > 0 else WORSE for value in gaps])
             cell.axvline(0, color=INK, linewidth=0.9)
             _rows(cell, [_label(name) for name in legs] if not column else None, len(legs))
             cell.set_title(SCORES[score].heading, fontsize=9)
@@ -77,12 +77,12 @@ def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
     lines = []
     for leg, table in PAPER.items():
         for score in scores:
-            away = np.array(list(differences(results, leg, score).values()))
-            if len(away):
-                worse = _sign(score) * away < 0
-                same = int((away == 0).sum())
-                words = verdict(int(worse.sum()), len(away) - int(worse.sum()) - same, len(away))
-                lines.append(f"{table} {leg:24s}{SCORES[score].heading:30s}{away.mean():+8.2f}  {words}")
+            gaps = np.array(list(differences(results, leg, score).values()))
+            if len(gaps):
+                worse = _sign(score) * gaps < 0
+                same = int((gaps == 0).sum())
+                words = verdict(int(worse.sum()), len(gaps) - int(worse.sum()) - same, len(gaps))
+                lines.append(f"{table} {leg:24s}{SCORES[score].heading:30s}{gaps.mean():+8.2f}  {words}")
     return lines
 
 
@@ -99,12 +99,12 @@ def verdict(agree: int, against: int, seeds: int) -> str:
 
 def by_method(results: Results, score: str) -> dict[str, list[float]]:
     """A number of every seed by method, the best mean first; what is not finite is left out."""
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for run in results:
         value = run["numbers"].get(score)
         if value is not None and np.isfinite(value):
-            found.setdefault(run["method"], []).append(float(value))
-    return dict(sorted(found.items(), key=lambda item: np.mean(item[1]), reverse=_sign(score) > 0))
+            values.setdefault(run["method"], []).append(float(value))
+    return dict(sorted(values.items(), key=lambda item: np.mean(item[1]), reverse=_sign(score) > 0))
 
 
 def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
@@ -139,8 +139,8 @@ def ranking(results: Results, score: str) -> list[str]:
 
 def _dots(cell: Axes, values: np.ndarray, line: int, color: Any) -> None:
     if len(values):
-        spread = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(1)
-        cell.scatter(values, line + spread, 20, c=color, alpha=0.8, linewidths=0, zorder=3)
+        heights = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(1)
+        cell.scatter(values, line + heights, 20, c=color, alpha=0.8, linewidths=0, zorder=3)
         cell.plot([values.mean()] * 2, [line - 0.32, line + 0.32], color=INK, linewidth=2, zorder=2)
 
 

@@ -70,7 +70,7 @@ def new_figure(rows: int, columns: int, width: float, height: float) -> Generato
 
 def show_picture(axes: Axes, picture: Any, title: str = "", **options: Any) -> Any:
     """Draw a picture without ticks or frame, its title above; returns matplotlib's image."""
-    shown = axes.imshow(picture, **options)
+    image = axes.imshow(picture, **options)
     axes.set_title(title)
     axes.set_axis_off()
-    return shown
+    return image

@@ -65,7 +65,7 @@ def share_bars(rows: Mapping[str, Mapping[str, float]], width: int = 640) -> UIn
     return np.array(picture)
 
 
-def recorded(curves: Mapping[str, Sequence[Curve]], ends: Mapping[str, Curve] | None = None) -> Figure:
+def training_curves(curves: Mapping[str, Sequence[Curve]], ends: Mapping[str, Curve] | None = None) -> Figure:
     """The curves of whole trainings, recipe -> its phases, over minutes: flow, picture and autoencoder.
 
     ``ends``: trainings on another machine, of which only where they ended is drawn, as a line across.
@@ -77,7 +77,7 @@ def recorded(curves: Mapping[str, Sequence[Curve]], ends: Mapping[str, Curve] | 
     }
     with new_figure(1, 3, 9.0, 2.7) as (figure, axes):
         for cell, (title, value) in zip(axes[0], panels.items(), strict=True):
-            draw_recorded(cell, curves, value)
+            draw_curves(cell, curves, value)
             for name, curve in (ends or {}).items():
                 last = value(curve)[np.isfinite(value(curve))][-1]
                 cell.axhline(last, color=COLORS["green"], linewidth=1.2, linestyle="-.", label=name)
@@ -90,7 +90,7 @@ def recorded(curves: Mapping[str, Sequence[Curve]], ends: Mapping[str, Curve] | 
     return figure
 
 
-def draw_recorded(cell: Axes, curves: Mapping[str, Sequence[Curve]], value: Callable[[Curve], np.ndarray]) -> None:
+def draw_curves(cell: Axes, curves: Mapping[str, Sequence[Curve]], value: Callable[[Curve], np.ndarray]) -> None:
     """One quantity over the minutes of all phases; a dotted line where a phase begins."""
     for (recipe, phases), hue, dash in zip(curves.items(), (COLORS["blue"], COLORS["red"]), ("-", "--"), strict=False):
         ends = np.cumsum([0, *(curve["seconds"][-1] / 60 for curve in phases)])
@@ -139,7 +139,7 @@ def signature(
     Args:
         rows: the pictures. ``zero``: the zero flow's error.
         live: up to four of name -> step -> flow error in pixels; the first two are told apart by dashes alone.
-        curves: as for :func:`recorded`.
+        curves: as for :func:`training_curves`.
     """
     columns = len(rows[0])
     side = 9.0 / columns
@@ -153,11 +153,11 @@ def signature(
                 show_picture(cell, to_rgb8(picture), "" if number else title)
         left, right = below.subplots(1, 2)
         # few colours, as beside: they outlive the small palette of the notebook's picture
-        looks = (("-", COLORS["blue"]), (":", COLORS["blue"]), ("--", COLORS["red"]), ("-.", INK))
-        for (name, errors), (dash, hue) in zip(live.items(), looks, strict=False):
+        styles = (("-", COLORS["blue"]), (":", COLORS["blue"]), ("--", COLORS["red"]), ("-.", INK))
+        for (name, errors), (dash, hue) in zip(live.items(), styles, strict=False):
             left.plot(list(errors), [100 * error / zero for error in errors.values()], dash, color=hue, label=name)
         left.set(title="live, micro: flow error, % of zero flow's", xlabel="step of phase 1")
-        draw_recorded(right, curves, lambda curve: 100 * curve["flow_error"] / curve[ZERO])
+        draw_curves(right, curves, lambda curve: 100 * curve["flow_error"] / curve[ZERO])
         right.set(title="recorded, tiny: flow error, % of zero flow's", xlabel="minutes of one core")
         for cell in (left, right):
             cell.axhline(100, color=INK, linewidth=0.8)

@@ -43,11 +43,11 @@ def warp_pair(
     Args:
         renderer: of the pair's size.
         pair: its source's foreground is warped.
-        driving_window, source_window: told in place of the pair's own.
+        driving_window, source_window: used in place of the pair's own.
     """
     target, start = (
-        renderer.mapping((own if told is None else told)[None])
-        for told, own in ((driving_window, pair.driving_window), (source_window, pair.source_window))
+        renderer.mapping((own if given is None else given)[None])
+        for given, own in ((driving_window, pair.driving_window), (source_window, pair.source_window))
     )
     source = renderer.warping.encode(foreground(pair.source, pair.source_alpha))
     return renderer.warping(source, target, start)
@@ -108,9 +108,9 @@ def slices(volumes: Mapping[str, Float[Tensor, "D H W"]], size: float = 1.35) ->
         for line, (name, field) in zip(axes, fields.items(), strict=True):
             for depth, cell in enumerate(line):
                 title = f"slice {depth}" + {0: " (near)", columns - 1: " (far)"}.get(depth, "")
-                shown = show_picture(cell, field[depth], title if line is axes[0] else "", **scale)
+                image = show_picture(cell, field[depth], title if line is axes[0] else "", **scale)
             _beside(line[0], name)
-        figure.colorbar(shown, ax=[cell for line in axes for cell in line], shrink=0.8, pad=0.02)
+        figure.colorbar(image, ax=[cell for line in axes for cell in line], shrink=0.8, pad=0.02)
     return figure
 
 
@@ -141,7 +141,7 @@ def comparison(renderer: FlowRenderer, pairs: Mapping[str, Pair], size: float = 
                 title = head if line is axes[0] else ""
                 if picture is error:
                     cell.set_facecolor(HIDDEN)
-                    shown = cell.imshow(error.numpy(), cmap=MAGNITUDE, vmin=0, vmax=WORST)
+                    image = cell.imshow(error.numpy(), cmap=MAGNITUDE, vmin=0, vmax=WORST)
                     cell.set(title=title, xticks=[], yticks=[])
                     cell.grid(visible=False)
                     for spine in cell.spines.values():
@@ -152,7 +152,7 @@ def comparison(renderer: FlowRenderer, pairs: Mapping[str, Pair], size: float = 
             note += f"{share_left([flow], [pair]):.0%} of zero's"
             _beside(line[0], note)
         rows = [cell for line in axes for cell in line]
-        figure.colorbar(shown, ax=rows, shrink=0.6, pad=0.02, extend="max", label="end-point error (px)")
+        figure.colorbar(image, ax=rows, shrink=0.6, pad=0.02, extend="max", label="end-point error (px)")
     return figure
 
 

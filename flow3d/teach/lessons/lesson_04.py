@@ -114,7 +114,7 @@ def train(config: TrainingConfig, data: FrameCache, pairs: Batch, out: Path, eve
     return rounded | {"seconds": round(trainer.seconds)}
 
 
-def recorded() -> Record:
+def read_record() -> Record:
     """What the command wrote and the package ships: ``settings``, ``baseline`` and ``runs``."""
     return json.loads(assets.path(RECORD).read_text(encoding="utf-8"))
 
@@ -125,14 +125,14 @@ def curves_of(record: Record, supervision: str, name: str) -> dict[float, np.nda
     Raises:
         ValueError: there is no such run.
     """
-    found: dict[float, list[Sequence[float]]] = {}
+    curves: dict[float, list[Sequence[float]]] = {}
     for run in record["runs"]:
         if run["supervision"] == supervision:
-            found.setdefault(run["lambda_cw"], []).append(run[name])
-    if not found:
+            curves.setdefault(run["lambda_cw"], []).append(run[name])
+    if not curves:
         known = sorted({run["supervision"] for run in record["runs"]})
         raise ValueError(f"supervision: expected one of {', '.join(known)}, got {supervision!r}")
-    return {weight: np.array(found[weight]) for weight in sorted(found)}
+    return {weight: np.array(curves[weight]) for weight in sorted(curves)}
 
 
 def recorded_curves(record: Record, supervision: str) -> Figure:
@@ -159,12 +159,12 @@ def signature(strip: Mapping[str, Picture], record: Record, supervision: str) ->
 def _draw_curves(cells: Sequence[Axes], record: Record, supervision: str) -> None:
     steps = np.array(record["runs"][0]["step"])
     for cell, (name, title) in zip(cells, PANELS.items(), strict=True):
-        found = curves_of(record, supervision, name)
-        for weight, curves in found.items():
+        by_weight = curves_of(record, supervision, name)
+        for weight, curves in by_weight.items():
             hue, dash = STYLES[weight]
-            shown = curves[:, 1:]  # before the first step all is noise
-            cell.fill_between(steps[1:], shown.min(0), shown.max(0), color=COLORS[hue], alpha=0.18, linewidth=0)
-            cell.plot(steps[1:], shown.mean(0), dash, color=COLORS[hue], label=f"$\\lambda_{{cw}}$ = {weight:g}")
+            trained = curves[:, 1:]  # before the first step all is noise
+            cell.fill_between(steps[1:], trained.min(0), trained.max(0), color=COLORS[hue], alpha=0.18, linewidth=0)
+            cell.plot(steps[1:], trained.mean(0), dash, color=COLORS[hue], label=f"$\\lambda_{{cw}}$ = {weight:g}")
         if name != "cycle":
             cell.axhline(record["baseline"][name], color=INK, linewidth=0.8, linestyle=":")
         cell.set(xlabel="step", title=title)

@@ -165,7 +165,7 @@ def mark(image: Image, where: Matte) -> Image:
     return where * MAGENTA + (1 - where) * image
 
 
-def spread(flow: Image, alpha: Matte, reach: float) -> Image:
+def extend_flow(flow: Image, alpha: Matte, reach: float) -> Image:
     """Carry the person's flow on into the background, where it fades over ``reach`` pixels.
 
     Each background pixel takes the flow of the nearest pixel of the person, times ``exp(-(distance / reach)^2)``: no

@@ -68,24 +68,24 @@ def flow_error(renderer: FlowRenderer | None, batch: Batch) -> float:
 
 
 class WatchedTrainer(Trainer):
-    """The package's trainer, which also keeps every step's numbers and looks at held-out pairs from time to time.
+    """The package's trainer, which also keeps every step's numbers, and snapshots of held-out pairs.
 
     Args:
         config, data, out, options: as for :class:`flow3d.training.Trainer`.
         probe: held-out pairs.
-        looks: how often it looks in the course of all steps, beside once at the start.
+        snapshots: how many it takes in the course of all steps, beside one at the start.
         shuffle: train on batches that are ``shuffled``.
     """
 
     def __init__(
-        self, config: TrainingConfig, data: FrameCache, out: Path, probe: Batch, looks: int = 12, *,
+        self, config: TrainingConfig, data: FrameCache, out: Path, probe: Batch, snapshots: int = 12, *,
         shuffle: bool = False, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(config, data, out, **options)
-        self.probe, self.shuffle, self.every = probe, shuffle, max(1, config.steps // looks)
+        self.probe, self.shuffle, self.every = probe, shuffle, max(1, config.steps // snapshots)
         self.numbers: list[dict[str, float]] = []
-        self.seen: dict[int, dict[str, Any]] = {}
-        self.look_closely()
+        self.snapshots: dict[int, dict[str, Any]] = {}
+        self.take_snapshot()
 
     def batch(self, step: int) -> Batch:
         """As the trainer's own, shuffled where asked for."""
@@ -93,7 +93,7 @@ class WatchedTrainer(Trainer):
         return shuffled(batch) if self.shuffle else batch
 
     def run(self, *arguments: Any, **options: Any) -> Outcome:
-        """As the trainer's own; instead of a progress bar, each look prints a line."""
+        """As the trainer's own; instead of a progress bar, each snapshot prints a line."""
         with quiet():
             return super().run(*arguments, **options)
 
@@ -101,12 +101,12 @@ class WatchedTrainer(Trainer):
         """As the trainer's own; its numbers are kept."""
         self.numbers.append(super().advance(batch))
         if self.step % self.every == 0:
-            self.look_closely()
-            error = self.seen[self.step]["averaged"]
+            self.take_snapshot()
+            error = self.snapshots[self.step]["averaged"]
             print(f"phase {self.config.phase}, step {self.step:3d} of {self.config.steps}: flow error {error:.2f} px")
         return self.numbers[-1]
 
-    def look_closely(self) -> None:
+    def take_snapshot(self) -> None:
         """Measure raw and averaged weights on the probe, and keep pictures of its first pairs, by averaged weights."""
         averaged, batch = self.shadow(), self.probe
         pictures: dict[str, list[Tensor]] = {"source, warped": [], "decoded": [], "output": []}
@@ -117,7 +117,7 @@ class WatchedTrainer(Trainer):
             pictures["output"].append(stages.output[0])
             pictures["source, warped"].append((stages.warped if stages.pixels is None else stages.pixels)[0])
         errors = {"raw": flow_error(self.renderer, batch), "averaged": flow_error(averaged, batch)}
-        self.seen[self.step] = errors | pictures
+        self.snapshots[self.step] = errors | pictures
 
 
 def term_gradients(model: TrainingStep, batch: Batch, step: int = 0) -> dict[str, dict[str, float]]:
@@ -127,9 +127,9 @@ def term_gradients(model: TrainingStep, batch: Batch, step: int = 0) -> dict[str
     owner = {name: next(n for n, begins in NETWORKS.items() if name.startswith(begins)) for name in named}
     norms: dict[str, dict[str, float]] = {network: {} for network in NETWORKS}
     for term, value in raw.items():
-        found = torch.autograd.grad(value, list(named.values()), retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(value, list(named.values()), retain_graph=True, allow_unused=True)
         squares = dict.fromkeys(NETWORKS, 0.0)
-        for name, gradient in zip(named, found, strict=True):
+        for name, gradient in zip(named, gradients, strict=True):
             squares[owner[name]] += 0.0 if gradient is None else float(gradient.square().sum())
         for network, square in squares.items():
             norms[network][term] = square**0.5

@@ -41,11 +41,11 @@ def kernel_text(name: str) -> str:
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             lines, note = text.splitlines(), node.body[0]
-            shown = range(node.lineno - 1, node.end_lineno or node.lineno)
-            told = range(note.lineno - 1, note.end_lineno or note.lineno) if ast.get_docstring(node) else ()
-            kept = [lines[i] for i in shown if i not in told]
+            whole = range(node.lineno - 1, node.end_lineno or node.lineno)
+            docstring = range(note.lineno - 1, note.end_lineno or note.lineno) if ast.get_docstring(node) else ()
+            kept = [lines[i] for i in whole if i not in docstring]
             return "\n".join(["@triton.jit", *kept])
-    raise ValueError(f"name must be module.function of {KERNELS.name}; got {name!r}")
+    raise ValueError(f"name: expected module.function of {KERNELS.name}, got {name!r}")
 
 
 def show_kernel(*names: str) -> None:
@@ -75,7 +75,9 @@ def planted(right: str, wrong: str) -> Generator[None]:
 
     source = (KERNELS / "warp_forward.py").read_text(encoding="utf-8")
     if source.count(right) != 1:
-        raise ValueError(f"right must stand once in warp_forward.py; it stands {source.count(right)} times: {right!r}")
+        raise ValueError(
+            f"right: expected text that warp_forward.py has once, got {right!r}, {source.count(right)} times"
+        )
     kernels: Any = warp_op
     whole = kernels.warp3d_forward
     with tempfile.TemporaryDirectory() as folder:

@@ -45,7 +45,7 @@ def clip_pairs(
         frames: of the driving clip.
         driver: the seed of somebody else who drives; None is the person's own clip.
         motion: what the driver does; None is their own clip.
-        step: take every so manieth frame.
+        step: keep every ``step``-th frame.
 
     Returns:
         By number of the frame.
@@ -56,11 +56,11 @@ def clip_pairs(
     pairs = {}
     for k in range(0, frames, step):
         target = person.render(moves.frame(k), SIZE)
-        shown = target if driver is None else person_of(driver).render(moves.frame(k), SIZE)
+        driving = target if driver is None else person_of(driver).render(moves.frame(k), SIZE)
         flow, visible = exact_flow(target, source)
         yaw = torch.rad2deg((moves["yaw"][k] - own["yaw"][0]).abs())
         pairs[k] = Pair(
-            source.image, target.image, shown.image, source.alpha, target.alpha, person.background(SIZE), start,
+            source.image, target.image, driving.image, source.alpha, target.alpha, person.background(SIZE), start,
             windows[k], flow, visible, target.labels, float(yaw),
         )  # fmt: skip
     return pairs
@@ -70,10 +70,10 @@ def evenly(rows: Iterable[ListedPair], count: int) -> dict[int, Pair]:
     """The first ``count`` pairs of every bin of yaw in a published list, by seed."""
     taken: dict[str, list[ListedPair]] = {}
     for one in rows:
-        some = taken.setdefault(one.bin, [])
-        if len(some) < count:
-            some.append(one)
-    return {one.seed: one.render(SIZE) for some in taken.values() for one in some}
+        in_bin = taken.setdefault(one.bin, [])
+        if len(in_bin) < count:
+            in_bin.append(one)
+    return {one.seed: one.render(SIZE) for listed in taken.values() for one in listed}
 
 
 def frozen(seed: int, pair: Pair) -> tuple[Picture, Flow]:
@@ -138,7 +138,7 @@ class Studio:
 
     Attributes:
         frames: generated last, (3,S,S) each.
-        said: what went wrong, or how many frames there are.
+        message: what went wrong, or how many frames there are.
     """
 
     def __init__(self, renderer: FlowRenderer, content: bytes, most: int = 50) -> None:
@@ -149,14 +149,14 @@ class Studio:
             layout=widgets.Layout(width="620px"),
         )  # fmt: skip
         self.motion = widgets.Dropdown(options=["absolute", "relative"], description="motion")
-        self.said = widgets.Label()
+        self.message = widgets.Label()
         self.frames: list[Tensor] = []
         self.image = widgets.Image(format="png", layout=widgets.Layout(width="620px"))
         first = self.make()
         self.path.continuous_update = False
         for control in (self.upload, self.path, self.motion):
             control.observe(self.again, names="value")
-        box = widgets.VBox([self.upload, self.path, self.motion, self.said, self.image])
+        box = widgets.VBox([self.upload, self.path, self.motion, self.message, self.image])
         view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
         display({MIME_WIDGET: view, "text/plain": "a studio", "image/png": first}, raw=True)
 
@@ -174,14 +174,14 @@ class Studio:
         windows = shipped_regressor().windows(driving)
         self.frames = list(self.renderer.reenact(source, windows, motion=self.motion.value))
         rows = zip(driving, self.frames, strict=True)
-        shown = film([row({"source": source, "driving": d, "generated": g}, height=200) for d, g in rows])
-        made = cast(bytes, shown.data)
-        self.image.value, self.said.value = made, f"{len(self.frames)} frames, generated"
-        return made
+        moving = film([row({"source": source, "driving": d, "generated": g}, height=200) for d, g in rows])
+        content = cast(bytes, moving.data)
+        self.image.value, self.message.value = content, f"{len(self.frames)} frames, generated"
+        return content
 
     def again(self, _change: object = None) -> None:
-        """Make the film anew; what cannot be read is said, not raised: nobody sees what an observer raises."""
+        """Make the film anew. Bad input is shown as a message: nobody sees what an observer raises."""
         try:
             self.make()
         except (OSError, ValueError) as error:
-            self.said.value = str(error)
+            self.message.value = str(error)

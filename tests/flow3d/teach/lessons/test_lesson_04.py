@@ -105,7 +105,7 @@ def test_the_command_runs_what_is_missing_once(tmp_path, monkeypatch):
 
 
 def test_the_shipped_record_is_whole_and_of_this_recipe():
-    record = lesson_04.recorded()
+    record = lesson_04.read_record()
     made = {(run["supervision"], run["lambda_cw"], run["seed"]) for run in record["runs"]}
     assert made == {(s, w, seed) for s, all_ in lesson_04.LAMBDAS.items() for w in all_ for seed in lesson_04.SEEDS}
     for run in record["runs"]:
@@ -118,7 +118,7 @@ def test_the_shipped_record_is_whole_and_of_this_recipe():
 
 
 def test_figures_show_every_weight_with_its_spread():
-    record = lesson_04.recorded()
+    record = lesson_04.read_record()
     strip = {"source": torch.zeros(3, 8, 8), "back": torch.ones(3, 8, 8)}
     pictures = lesson_04.signature(strip, record, "photometric").axes[: len(strip)]
     assert [axes.get_title() for axes in pictures] == list(strip)
@@ -132,4 +132,4 @@ def test_figures_show_every_weight_with_its_spread():
 
 def test_an_unknown_supervision_is_named():
     with pytest.raises(ValueError, match=r"supervision: expected one of exact flow, photometric, got 'depth'"):
-        lesson_04.curves_of(lesson_04.recorded(), "depth", "cycle")
+        lesson_04.curves_of(lesson_04.read_record(), "depth", "cycle")

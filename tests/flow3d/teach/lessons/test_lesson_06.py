@@ -152,25 +152,25 @@ def test_mark_paints_the_marked(data):
 def test_a_flow_without_reach_ends_at_the_silhouette(data):
     flow, alpha = data.flow[0], data.alpha[0]
     inside = alpha[0] > 0.5
-    spread = lesson_06.spread(flow, alpha, 0)
-    assert torch.equal(spread[:, inside], flow[:, inside])
-    assert spread[:, ~inside].abs().max() == 0
+    extended = lesson_06.extend_flow(flow, alpha, 0)
+    assert torch.equal(extended[:, inside], flow[:, inside])
+    assert extended[:, ~inside].abs().max() == 0
 
 
-def test_a_flow_spreads_from_the_nearest_pixel_and_fades():
+def test_a_flow_is_extended_from_the_nearest_pixel_and_fades():
     flow, alpha = torch.zeros(3, 40, 40), torch.zeros(1, 40, 40)
     alpha[0, 4, 2], alpha[0, 4, 37] = 1, 1
     flow[:, 4, 2], flow[:, 4, 37] = torch.tensor([5.0, 0, 0]), torch.tensor([0, -7.0, 0])
-    spread = lesson_06.spread(flow, alpha, 6.0)
+    extended = lesson_06.extend_flow(flow, alpha, 6.0)
     fade = torch.exp(torch.tensor(-((5 / 6) ** 2)))
-    torch.testing.assert_close(spread[:, 4, 7], fade * flow[:, 4, 2])
-    torch.testing.assert_close(spread[:, 4, 32], fade * flow[:, 4, 37])
-    far = lesson_06.spread(flow, alpha, 1e6)
+    torch.testing.assert_close(extended[:, 4, 7], fade * flow[:, 4, 2])
+    torch.testing.assert_close(extended[:, 4, 32], fade * flow[:, 4, 37])
+    far = lesson_06.extend_flow(flow, alpha, 1e6)
     torch.testing.assert_close(far[:, :, 3], flow[:, 4, 2:3].expand(-1, 40))
 
 
-def test_spread_wants_a_person_and_a_reach():
+def test_an_extended_flow_wants_a_person_and_a_reach():
     with pytest.raises(ValueError, match="reach: expected at least 0 and a person, got -1"):
-        lesson_06.spread(torch.zeros(3, 4, 4), torch.ones(1, 4, 4), -1)
+        lesson_06.extend_flow(torch.zeros(3, 4, 4), torch.ones(1, 4, 4), -1)
     with pytest.raises(ValueError, match="and 0 pixels"):
-        lesson_06.spread(torch.zeros(3, 4, 4), torch.zeros(1, 4, 4), 1)
+        lesson_06.extend_flow(torch.zeros(3, 4, 4), torch.zeros(1, 4, 4), 1)

@@ -13,7 +13,7 @@ from flow3d import FlowRenderer, preset
 from flow3d.datasets.batch import Batch
 from flow3d.datasets.cache import FrameCache
 from flow3d.datasets.cache_build import build_cache
-from flow3d.teach.figures.training import HUES, ZERO, loss_curves, read_curve, recorded, share_bars, signature
+from flow3d.teach.figures.training import HUES, ZERO, loss_curves, read_curve, share_bars, signature, training_curves
 from flow3d.teach.lessons import lesson_07
 from flow3d.teach.lessons.lesson_07 import NETWORKS, WatchedTrainer, flow_error, joined, shuffled, term_gradients, thin
 from flow3d.training import Trainer, training
@@ -69,9 +69,8 @@ def metrics(tmp_path):
 
 
 def test_the_error_of_no_flow_is_the_flow_s_length(batch, monkeypatch):
-    seen = ((batch.visible > 0.5) & (batch.target_alpha > 0.5))[:, 0]
     zero = flow_error(None, batch)
-    assert zero == pytest.approx(float(batch.flow[:, :2].norm(dim=1)[seen].mean()), rel=NEAR)
+    assert zero == pytest.approx(float(batch.flow[:, :2].norm(dim=1)[batch.seen].mean()), rel=NEAR)
     strict = FlowRenderer(preset("micro", "strict"))  # its flow head is zero at first
     assert flow_error(strict, batch) == zero
     monkeypatch.setattr(lesson_07, "estimated_flow", lambda renderer, batch: batch.flow[:, :2])
@@ -94,19 +93,19 @@ def weights(trainer: Trainer) -> torch.Tensor:
 def test_watching_changes_nothing_and_shuffling_does(data, tmp_path):
     probe = data.batch(*data.draw(np.random.default_rng(1), 3), both=False)
     plain = Trainer(short(), data, tmp_path / "plain")
-    watched = WatchedTrainer(short(), data, tmp_path / "watched", probe, looks=2)
-    blind = WatchedTrainer(short(), data, tmp_path / "blind", probe, looks=1, shuffle=True)
+    watched = WatchedTrainer(short(), data, tmp_path / "watched", probe, snapshots=2)
+    blind = WatchedTrainer(short(), data, tmp_path / "blind", probe, snapshots=1, shuffle=True)
     for trainer in (plain, watched, blind):
         assert trainer.run(until=3) == "paused"
     assert torch.equal(weights(plain), weights(watched))
     assert not torch.equal(weights(plain), weights(blind))
-    assert list(watched.seen) == [0, 2]
-    assert list(blind.seen) == [0]
+    assert list(watched.snapshots) == [0, 2]
+    assert list(blind.snapshots) == [0]
     assert len(watched.numbers) == 3
-    seen = watched.seen[2]
-    assert seen["raw"] != seen["averaged"]
-    assert seen["output"][0].shape == (3, 32, 32)
-    assert len(seen["decoded"]) == lesson_07.PICTURES
+    snapshot = watched.snapshots[2]
+    assert snapshot["raw"] != snapshot["averaged"]
+    assert snapshot["output"][0].shape == (3, 32, 32)
+    assert len(snapshot["decoded"]) == lesson_07.PICTURES
 
 
 def test_each_term_pulls_at_the_networks_it_runs_through(batch):
@@ -198,7 +197,7 @@ def drawn(line: Line2D) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_second_phase_goes_on_where_the_first_ended():
-    figure = recorded({"extended": [numbers(), numbers()], "strict": [numbers()]})
+    figure = training_curves({"extended": [numbers(), numbers()], "strict": [numbers()]})
     line = next(line for line in figure.axes[0].lines if line.get_label() == "extended")
     minutes, shares = drawn(line)
     assert minutes == pytest.approx(np.array([10, 17.5, 25, 35, 42.5, 50]) / 60)

@@ -118,7 +118,7 @@ def test_the_studio_takes_uploads_and_clips_and_says_what_it_cannot_read(tmp_pat
     assert studio.image.value != second
     third = studio.image.value
     studio.upload.value = ({**file, "content": memoryview(b"nothing")},)
-    assert "expected an image" in studio.said.value
+    assert "expected an image" in studio.message.value
     assert studio.image.value == third
 
 
@@ -200,14 +200,14 @@ def test_rivals_are_ranked_by_their_seeds():
 
 def test_recorded_files_are_read_or_none_or_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(assets, "roots", lambda: [tmp_path])
-    assert results.recorded("rivals", "method") == []
+    assert results.read_runs("rivals", "method") == []
     (tmp_path / "results").mkdir()
     file = tmp_path / "results" / "rivals.json"
     runs = [{"method": "ours", "seed": 0, "numbers": {}}]
     file.write_text(json.dumps(runs), encoding="utf-8")
-    assert results.recorded("rivals", "method") == runs
+    assert results.read_runs("rivals", "method") == runs
     file.write_text(json.dumps({"baselines": {}, "legs": runs}), encoding="utf-8")
-    assert results.recorded("rivals", "method") == runs
+    assert results.read_runs("rivals", "method") == runs
     file.write_text(json.dumps({"ours": 1}), encoding="utf-8")
     with pytest.raises(ValueError, match="name: expected a list of runs with 'method'"):
-        results.recorded("rivals", "method")
+        results.read_runs("rivals", "method")
