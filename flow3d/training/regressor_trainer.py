@@ -25,6 +25,7 @@ from ..sizes import ANSWER_COUNT, COEFFICIENT_COUNT, IDENTITY_COUNT
 from .folder import FILE, TrainingFolder, check_types, read_content, reading, restore
 from .frames import check_frames
 from .loop import AveragedWeights, CsvLog, Loop, Outcome, Timer, half_cosine, or_warn, warmed_up
+from .processes import accelerator
 from .regressor_data import Pictures
 
 LOG_EVERY, LOOK_FRAMES = 50, 512
@@ -89,8 +90,6 @@ class RegressorTrainer:
         self, config: RegressionConfig, data: FrameCache, out: str | os.PathLike[str], held_out: FrameCache, *,
         resume: bool = False,
     ) -> None:  # fmt: skip
-        from accelerate import Accelerator
-
         check_frames(data, held_out)
         self.config, self.out = config, Path(out)
         self.folder = TrainingFolder(out, resume)
@@ -102,7 +101,7 @@ class RegressorTrainer:
         self.step, self.seconds = (earlier["step"], earlier["seconds"]) if earlier else (0, 0.0)
         torch.manual_seed(config.seed)
         self.regressor = CoefficientRegressor(described, norm=True)
-        self.accelerator = Accelerator(mixed_precision="no")
+        self.accelerator = accelerator()
         optimiser = torch.optim.AdamW(
             self.regressor.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )

@@ -25,6 +25,7 @@ from .log import Metrics, look, write_sheet
 from .loop import AveragedWeights, Loop, Outcome, Timer, or_warn
 from .losses import LossTerms, check_finite, loss_total
 from .perceptual import perceptual
+from .processes import accelerator
 from .steps import TrainingStep
 
 LOG_EVERY = 20  # steps in a row of metrics.csv
@@ -58,7 +59,7 @@ class Trainer:
         start: str | os.PathLike[str] | None = None, held_out: FrameCache | None = None, save_minutes: float = 5.0,
         sheet_minutes: float = 5.0, described: RendererConfig | None = None,
     ) -> None:  # fmt: skip
-        from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate import DistributedDataParallelKwargs
 
         described = described or preset(config.preset, config.recipe)
         self.config, self.data, self.held_out, self.out = config, data, held_out, Path(out)
@@ -76,8 +77,7 @@ class Trainer:
         step = TrainingStep(self.renderer, config, perceptual(config.features))
         self.judge = step.judge.name
         # in phase 1 the refiner, and in the warm-up more, has no gradient
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self.accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[unused])
+        self.accelerator = accelerator(DistributedDataParallelKwargs(find_unused_parameters=True))
         optimiser = torch.optim.Adam(self.renderer.parameters(), lr=config.learning_rate)
         if earlier is not None:
             with reading(out):
