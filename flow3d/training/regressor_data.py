@@ -1,4 +1,4 @@
-"""What a regressor learns from: cached frames before backgrounds, in lights and blurs that change all the time."""
+"""What a regressor learns from: cached frames with their coefficients, each time in another light, blur and place."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Pictures:
     def draw(
         self, rng: np.random.Generator, count: int, vary: bool = True
     ) -> tuple[Float[Tensor, "B 3 64 64"], Float[Tensor, "B 153"]]:
-        """Random frames and what is to be said of them; with ``vary`` before any background and in any light."""
+        """Random frames and their coefficients; with ``vary``, mirrored or not, on random backgrounds, in random light."""
         who, frame = rng.integers(self.count, size=count), rng.integers(self.frames, size=count)
         places = list(zip(who.tolist(), frame.tolist(), strict=True))
         person = self._stack("black", places)
@@ -75,9 +75,9 @@ class Pictures:
         return images, targets
 
     def mirrored(self, targets: Float[Tensor, "B 153"]) -> Float[Tensor, "B 153"]:
-        """What is to be said of the mirrored pictures. Identity is symmetric.
+        """The coefficients of the mirrored pictures. Identity is symmetric.
 
-        The nameless expressions are not, and hardly show: their mean is said.
+        The unnamed expressions are not; they hardly show, so each is replaced by its mean.
         """
         swapped = targets[:, list(MIRROR)]
         swapped[:, list(NEGATED)] *= -1
