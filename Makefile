@@ -6,7 +6,7 @@
 # PYTHON=python3.12   the Python to build the environment with
 # PIP_ARGS="..."      options for pip, such as another package index
 # LAB_ARGS="..."      options for JupyterLab, such as --ip=0.0.0.0 or --port=9000
-# TEST_ARGS="..."     options for pytest, such as -x or -k warp
+# TEST_ARGS="..."     options for pytest, such as -x, -k warp, or -n 0 for one process
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -18,13 +18,23 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
+# One thread a process: tests and notebooks run side by side, and the tensors of a 64 px picture are too small to share.
+# The kernels of a JupyterLab that is started here inherit it.
+test html lab: export OMP_NUM_THREADS := 1
+test html lab: export OPENBLAS_NUM_THREADS := 1
+test html lab: export MKL_NUM_THREADS := 1
+# A cell may take ten minutes, so that no notebook fails because a machine is slow or busy.
+CELL_SECONDS := 600
+
 .PHONY: lab test bench figures check html clean
 
 lab: $(VENV)/.installed
 	@.ci/lab $(PY) $(LAB_ARGS)
 
+# As many processes as cores, a file's tests in one of them, what takes longest first: see tests/conftest.py.
 test: $(VENV)/.installed-test
-	FLOW3D_CI=1 $(PY) -m pytest --nbmake --nbmake-timeout=120 --nbmake-kernel=python3 tests $(NOTEBOOKS) $(TEST_ARGS)
+	FLOW3D_CI=1 $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+	    --nbmake --nbmake-timeout=$(CELL_SECONDS) --nbmake-kernel=python3 tests $(NOTEBOOKS) $(TEST_ARGS)
 
 bench: $(VENV)/.installed
 	$(PY) kernels/bench/operations.py --out kernels/bench/results/ $(BENCH_ARGS)
@@ -40,7 +50,7 @@ check: $(VENV)/.installed-test
 
 # The plain picture of a widget output is preferred: a page without a kernel shows nothing in the widget's place.
 html: $(VENV)/.installed-test
-	FLOW3D_CI=1 $(PY) -m nbconvert --to html --execute --ExecutePreprocessor.timeout=120 --output-dir runs/html \
+	FLOW3D_CI=1 $(PY) -m nbconvert --to html --execute --ExecutePreprocessor.timeout=$(CELL_SECONDS) --output-dir runs/html \
 	    --NbConvertBase.display_data_priority='["image/png", "text/html", "text/markdown", "text/plain"]' $(NOTEBOOKS)
 
 clean:

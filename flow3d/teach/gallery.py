@@ -33,7 +33,7 @@ def notebook_figure(path: Path) -> Image.Image:
     """
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
     signature = [cell for cell in notebook.cells if "signature" in cell.metadata.get("tags", ())]
     shown = [output.data for cell in signature for output in cell.outputs if "image/png" in output.get("data", {})]

@@ -144,7 +144,7 @@ def test_the_layout_decides_which_path_runs(layout, monkeypatch, draw, draw_flow
     assert called == ["_by_rows" if layout == "channels-last" else "_by_grid_sample"]
 
 
-def test_deterministic_gradients_repeat(draw, draw_flow, with_gradients):
+def test_deterministic_gradients_repeat(draw, draw_flow, with_gradients, two_threads):
     tensors = (draw((1, 8, 4, 16, 16), torch.float32, "channels-last"), draw_flow((1, 3, 4, 16, 16), torch.float32))
     once, again = (with_gradients(lambda *t: warp3d(*t, deterministic=True), *tensors) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))

@@ -20,34 +20,30 @@ HERE = pathlib.Path(__file__).parent
 triton_is_here = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton has no wheel here")
 
 
-# Two processes of about the same length, side by side.
-HALVES = (
-    ("interpreted/warp_cases.py", "interpreted/integration_cases.py", "test_warp3d_laws.py"),
-    ("interpreted/adain_cases.py", "interpreted/planted_bug_cases.py"),
-)
+# What one process runs: parts of about the same length, which may run side by side.
+PARTS = {
+    "warp3d": ("interpreted/warp_cases.py", "test_warp3d_laws.py"),
+    "adain3d and what holds both": ("interpreted/adain_cases.py", "interpreted/integration_cases.py"),
+    "planted bugs": ("interpreted/planted_bug_cases.py",),
+}
+
+
+def test_every_file_of_cases_is_in_one_part():
+    named = sorted(name for part in PARTS.values() for name in part if name.startswith("interpreted/"))
+    assert named == sorted(f"interpreted/{file.name}" for file in (HERE / "interpreted").glob("*_cases.py"))
 
 
 @triton_is_here
 @pytest.mark.slow
-def test_every_interpreted_case_passes():
-    assert sum(name.startswith("interpreted/") for half in HALVES for name in half) == len(
-        list((HERE / "interpreted").glob("*_cases.py"))
-    )
-    options = ("-q", "-p", "no:cacheprovider", "--confcutdir", str(HERE))
-    environment = os.environ | {"TRITON_INTERPRET": "1", "FLOW3D_BACKEND": "triton", "OMP_NUM_THREADS": "1"}
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options, *(str(HERE / name) for name in half)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-            cwd=HERE.parents[1],
-        )
-        for half in HALVES
-    ]
-    outputs = [run.communicate()[0] for run in runs]
-    for run, output in zip(runs, outputs, strict=True):
-        assert run.returncode == 0, output[-20000:]
-    passed = [re.search(r"(\d+) passed", output) for output in outputs]
-    assert sum(int(each[1]) for each in passed if each) > 200, outputs
+@pytest.mark.parametrize("part", PARTS)
+def test_every_interpreted_case_passes(part):
+    options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--confcutdir", str(HERE))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"TRITON_INTERPRET": "1", "FLOW3D_BACKEND": "triton", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", *options, *(str(HERE / name) for name in PARTS[part])]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=HERE.parents[1], check=False)
+    assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None, done.stdout
+    assert int(passed[1]) > 30, done.stdout
+    assert "skipped" not in done.stdout.splitlines()[-1] or part == "adain3d and what holds both"
