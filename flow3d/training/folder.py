@@ -93,11 +93,16 @@ def reading(folder: str | os.PathLike[str]) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        reason = f"no {error} in it" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
         path = os.fspath(Path(folder, FILE))
-        raise ValueError(
-            f"resume: expected a whole checkpoint, cannot read {path!r} ({reason or type(error).__name__})"
-        ) from error
+        raise ValueError(f"resume: expected a whole checkpoint, cannot read {path!r} ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in words and in one line."""
+    text = " ".join(str(error).split())[:200]
+    if isinstance(error, KeyError) and isinstance(error.args[0], str):
+        return f"no {text} in it"
+    return text if any(map(str.isalpha, text)) else "it is no file of torch's"
 
 
 def read_content(folder: str | os.PathLike[str]) -> dict[str, Any]:

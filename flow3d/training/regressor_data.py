@@ -50,7 +50,7 @@ class Pictures:
     def draw(
         self, rng: np.random.Generator, count: int, vary: bool = True
     ) -> tuple[Float[Tensor, "B 3 64 64"], Float[Tensor, "B 153"]]:
-        """Random frames and their coefficients; with ``vary``, mirrored or not, on random backgrounds, in random light."""
+        """Random frames and their coefficients; with ``vary``, mirrored at times, on random backgrounds, relit."""
         who, frame = rng.integers(self.count, size=count), rng.integers(self.frames, size=count)
         places = list(zip(who.tolist(), frame.tolist(), strict=True))
         person = self._stack("black", places)
