@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -115,7 +116,7 @@ def _allocate(folder: Path, described: Mapping[str, int]) -> None:
         OSError: no room; no file is left.
     """
     layout, files = shapes(described), []
-    needed = sum(np.dtype(kind).itemsize * int(np.prod(shape)) for kind, shape in layout.values())
+    needed = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in layout.values())
     try:
         _check_room(folder, needed)
         for name, (kind, shape) in layout.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 
 
@@ -27,7 +27,7 @@ def work_through(job: Callable[[Any], object], items: Sequence[Any], workers: in
             report()
         return
     context, workers = get_context("spawn"), min(workers, len(items))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
         try:
             with _deaf_children():
                 jobs = [pool.submit(job, item) for item in items]
@@ -38,11 +38,12 @@ def work_through(job: Callable[[Any], object], items: Sequence[Any], workers: in
             why = "as it does where memory runs out; run the same again, and it goes on"
             raise OSError(f"workers: expected {workers} processes, one of them died, {why}") from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # it waits here: leaving the block would take the cancelling back
 
 
-def end_with_parent() -> None:
-    """Let this worker end when the process that started it is gone: else it would wait for work for ever."""
+def begin_worker() -> None:
+    """Leave Ctrl-C to the process that started this worker, and end with it: else it would wait for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
@@ -50,12 +51,33 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _deaf_children() -> Generator[None]:
-    """Processes that are started in this block do not hear Ctrl-C, which a terminal sends to all: their parent does."""
+    """Processes started in this block do not hear Ctrl-C, which a terminal sends to all, not even while they start.
+
+    This process hears it when the block ends: in its middle, a child would be left without its orders.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard = threading.Event()
+    handler = signal.signal(signal.SIGINT, lambda *_: heard.set())
+    try:
+        with _blocked(signal.SIGINT):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if heard.is_set():
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _blocked(number: int) -> Generator[None]:
+    """Block a signal for this thread, and for processes that it starts; a system that cannot does not."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # multiprocessing's own helper lifts the block when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
