@@ -126,7 +126,7 @@ class RendererConfig(Configuration):
             depth = max(depth // 2, 1)
 
     @property
-    def code(self) -> int:
+    def z_length(self) -> int:
         """Length of the motion vector that modulates the networks."""
         return self.motion + POSE_COUNT * self.pose_flow
 

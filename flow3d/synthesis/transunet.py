@@ -14,7 +14,7 @@ class _Level(nn.Module):
     def __init__(self, inputs: int, outputs: int, config: RendererConfig, modulated: bool) -> None:
         super().__init__()
         self.modulated = modulated
-        z, hidden = config.code, config.adain_hidden
+        z, hidden = config.z_length, config.adain_hidden
         pairs = ((inputs, outputs), (outputs, outputs))
         self.layers = nn.ModuleList(
             AdaINConv2d(a, b, z, hidden)

@@ -45,7 +45,7 @@ class FlowNetwork(nn.Module):
         if config.flow_dimensions == 2:
             channels, depth = channels * depth, 1
         self.volume = (channels, depth)
-        z, hidden = motion or config.code, config.adain_hidden
+        z, hidden = motion or config.z_length, config.adain_hidden
         self.stem = stem(3, config.flow_stem, config.flow_downs, channels * depth)
         deep = config.adain_style == "depth"
 

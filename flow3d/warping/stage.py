@@ -81,10 +81,10 @@ class WarpingStage(nn.Module):
         )
         channels = self.flow_network.volume[0]
         self.pose = PoseFlow(config) if config.pose_flow else None
-        self.code = MotionCode(config.code) if config.source_coefficients else None
+        self.code = MotionCode(config.z_length) if config.source_coefficients else None
         self.collapse = DepthCollapse(channels) if config.rgb_warp else None
         finer = config.rgb_warp and config.residual_flow
-        self.residual = ResidualFlow(RESIDUAL_WIDTH, config.code, config.adain_hidden) if finer else None
+        self.residual = ResidualFlow(RESIDUAL_WIDTH, config.z_length, config.adain_hidden) if finer else None
 
     def encode(self, foreground: Float[Tensor, "B 3 S S"]) -> Encoded:
         """Do once per source what no motion changes."""

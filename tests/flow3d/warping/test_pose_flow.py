@@ -55,7 +55,7 @@ def test_the_network_starts_from_the_pose_and_keeps_the_rest_of_its_vector():
     renderer = FlowRenderer(config).eval()
     windows = torch.cat([each.windows() for each in moved(POSES)])  # (2, 73, 27)
     z = renderer.mapping(windows)
-    assert z.shape == (2, config.code) == (2, config.motion + 9)
+    assert z.shape == (2, config.z_length) == (2, config.motion + 9)
     torch.testing.assert_close(z[:, config.motion :][:, :3], windows[:, 64:67, 13])
     source = renderer.warping.encode(torch.rand(1, 3, 32, 32) * 2 - 1)
     flow = renderer.warping(source, z[1:], z[:1]).flow
