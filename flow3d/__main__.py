@@ -15,7 +15,7 @@ COMMANDS = {
     "train": (train, "train one of the two phases; several processes through torchrun"),
     "regress": (regress, "train a coefficient regressor, or measure one"),
     "evaluate": (evaluate, "measure a renderer against true answers"),
-    "ablate": (ablate, "train and measure the paper's ablations, leg by leg"),
+    "ablate": (ablate, "train and measure the paper's ablations, variant by variant"),
     "rivals": (rivals, "train and measure earlier methods beside ours"),
 }
 

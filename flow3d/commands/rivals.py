@@ -12,7 +12,7 @@ from ..experiments.ablations.results import stored, write_json
 from ..experiments.ablations.run import Budget
 from ..experiments.rivals.registry import ABSENT, RIVALS, rival
 from ..experiments.rivals.report import rivals_report, rivals_sheet
-from ..experiments.rivals.run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
+from ..experiments.rivals.run import OURS, OURS_WITH_POSE, OWN, Runner, budget_of, measure_baselines
 from ..files import write_whole
 from ..threads import one_thread
 from .messages import naming, say
@@ -20,13 +20,13 @@ from .outputs import writable
 from .parser import Parser, one_of, seed, whole
 
 AFTER_STOP = "what is done is kept; run the same command again, and it goes on"
-SHORT = {"ours": OURS, "told": TOLD}  # what is typed for our own methods
+SHORT = {"ours": OURS, "told": OURS_WITH_POSE}  # what is typed for our own methods
 
 
 def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--data", required=True, help="folder that the command cache wrote, of the preset's size")
-    parser.add_argument("--out", required=True, help="folder for each leg's numbers and for the table")
+    parser.add_argument("--out", required=True, help="folder for each method's numbers and for the table")
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -42,7 +42,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--pairs", type=whole(1), default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
     parser.add_argument("--wide", type=whole(1), default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
     parser.add_argument("--identities", type=whole(1), default=Budget.identities, help="whose coefficients are edited")
-    parser.add_argument("--ours", type=Path, help="folder of the command ablate, whose legs are taken over")
+    parser.add_argument("--ours", type=Path, help="folder of the command ablate, whose results are taken over")
     parser.add_argument(
         "--no-residual", action="store_true", help="rivals paint without starting from the source's warped pixels"
     )
@@ -50,10 +50,10 @@ def add_options(parser: Parser) -> None:
 
 @one_thread()
 def run(options: argparse.Namespace) -> int:
-    """Run the legs; write rivals.json, rivals.md and rivals.png, and print the table.
+    """Run the methods; write rivals.json, rivals.md and rivals.png, and print the table.
 
     Raises:
-        ValueError: an unknown method, a number below 1, or ``out`` holds legs of other settings.
+        ValueError: an unknown method, a number below 1, or ``out`` holds results of other settings.
         OSError: no such data.
     """
     budget = budget_of(options.preset, options.steps, options.pairs, options.wide, options.identities)

@@ -19,12 +19,12 @@ from flow3d.__main__ import COMMANDS, main
         ("--verison", "error: --verison: expected an option of flow3d"),
         ("evaluate --wieghts a", "error: --wieghts: expected an option of flow3d evaluate; the nearest is --weights"),
         ("reenact a b", "error: OUT: expected a value, got none; see flow3d reenact --help"),
-        ("ablate --data a --out b --legs stict", "error: --legs: expected 'extended', '2D flow', "),
+        ("ablate --data a --out b --variants stict", "error: --variants: expected 'extended', '2D flow', "),
         ("regress", "error: --data: expected a folder, got none; or --evaluate WEIGHTS"),
         ("regress --evaluate nothing", "error: --evaluate: expected"),
         ("rivals --data a --out b --ours nowhere", "error: --ours: expected a folder that ablate wrote, found none"),
     ],
-    ids=["nothing", "command", "option", "option of a command", "missing", "leg", "no folder", "weights", "no legs"],
+    ids=["nothing", "command", "option", "option of a command", "missing", "variant", "no folder", "weights", "ours"],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_code_two(capsys, monkeypatch, tmp_path, words, line):
     monkeypatch.chdir(tmp_path)

@@ -1,8 +1,10 @@
 """The paper's ablations, trained and measured: ``python -m flow3d ablate``."""
 
-from .error_bank import ErrorBank, Observed
+from .error_bank import ErrorBank, ObservedCache
 from .report import ablation_report
-from .run import Budget, run_leg, run_legs
-from .variants import LEGS, Leg
+from .run import Budget, run_variant, run_variants
+from .variants import VARIANTS, Variant
 
-__all__ = ["LEGS", "Budget", "ErrorBank", "Leg", "Observed", "ablation_report", "run_leg", "run_legs"]
+__all__ = [
+    "VARIANTS", "Budget", "ErrorBank", "ObservedCache", "Variant", "ablation_report", "run_variant", "run_variants",
+]  # fmt: skip

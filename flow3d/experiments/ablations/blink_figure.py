@@ -1,7 +1,7 @@
-"""Five frames of a blink (Fig. 11b): the truth, and renderers that are driven by what the regressor sees.
+"""Five frames of a blink (Fig. 11b): the truth, and renderers that are driven by the regressor's coefficients.
 
 ``python -m flow3d.experiments.ablations.blink_figure --weights tiny --out runs/blink`` drives the same weights by
-windows of radius 13 and 0; with ``--legs runs/ablations`` each radius drives the weights that were trained with it.
+windows of radius 13 and 0; with ``--variants runs/ablations`` each radius drives the weights that were trained with it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from ...threads import one_thread
 from .results import result_path
 
 FIRST_SEED = 1_200_000  # the first clip from here on that holds a whole blink is shown
-FRAMES, SHOWN, MARGIN = 60, 5, 14  # a window around every shown frame lies within the clip
+FRAMES, SHOWN_FRAMES, MARGIN = 60, 5, 14  # a window around every shown frame lies within the clip
 CLOSED = 0.9  # of a full blink
-LEGS = {"k = 13": "observed windows, k = 13", "k = 0": "observed windows, k = 0"}
+VARIANT_OF = {"k = 13": "observed windows, k = 13", "k = 0": "observed windows, k = 0"}
 
 
 @dataclass(frozen=True, eq=False)
-class Strip:
+class BlinkFigure:
     """Frames (5,3,S,S) by row, and the mean PSNR of each row on the true eyes, in dB."""
 
     seed: int
@@ -55,38 +55,39 @@ def blink_of(first: Whole = FIRST_SEED) -> tuple[int, int]:
         seed += 1
 
 
-def seen_windows(regressor: CoefficientRegressor, clip: Clip, one_frame: bool) -> Float[Tensor, "N 73 27"]:
-    """Windows of what the regressor says of a clip; ``one_frame`` repeats each frame, which is a radius of k = 0."""
-    said = regressor.predict(clip.frames)
-    return said.values[:, :, None].expand(-1, -1, WINDOW).contiguous() if one_frame else said.windows()
+def observed_windows(regressor: CoefficientRegressor, clip: Clip, one_frame: bool) -> Float[Tensor, "N 73 27"]:
+    """Windows of a clip as the regressor sees them; ``one_frame`` repeats each frame, which is a radius of k = 0."""
+    coefficients = regressor.predict(clip.frames)
+    return coefficients.values[:, :, None].expand(-1, -1, WINDOW).contiguous() if one_frame else coefficients.windows()
 
 
 @torch.no_grad()
-def blink_strip(renderers: Mapping[str, FlowRenderer], regressor: CoefficientRegressor) -> Strip:
+def draw_blink(renderers: Mapping[str, FlowRenderer], regressor: CoefficientRegressor) -> BlinkFigure:
     """Re-enact a held-out clip by its own frames around a blink; rows named "k = 13" and "k = 0" tell the radius.
 
     Raises:
         ValueError: no renderer, renderers of different sizes, or a row of another name.
     """
     sizes = {renderer.config.size for renderer in renderers.values()}
-    if len(sizes) != 1 or not set(renderers) <= set(LEGS):
-        raise ValueError(f"renderers: expected some of {', '.join(LEGS)}, of one size, got {dict.fromkeys(renderers)}")
+    if len(sizes) != 1 or not set(renderers) <= set(VARIANT_OF):
+        names = ", ".join(VARIANT_OF)
+        raise ValueError(f"renderers: expected some of {names}, of one size, got {dict.fromkeys(renderers)}")
     seed, middle = blink_of()
     clip = make_clip(seed, FRAMES, sizes.pop())
-    chosen = torch.arange(middle - SHOWN // 2, middle + SHOWN // 2 + 1)
+    chosen = torch.arange(middle - SHOWN_FRAMES // 2, middle + SHOWN_FRAMES // 2 + 1)
     rows = {"truth": clip.frames[chosen]}
     for name, renderer in renderers.items():
-        windows = seen_windows(regressor, clip, name == "k = 0")
+        windows = observed_windows(regressor, clip, name == "k = 0")
         frames = renderer.reenact(clip.frames[0], windows[chosen], alpha=clip.alphas[0], source_window=windows[0])
         rows[name] = torch.stack(list(frames))
     places = [labelled(clip.labels[k], ("eyes",)) for k in chosen.tolist()]
     anywhere = torch.stack(places).any(0)  # a shut eye has no pixel of its own
     eyes = {
-        name: sum(psnr(a, b, anywhere) for a, b in zip(row, rows["truth"], strict=True)) / SHOWN
+        name: sum(psnr(a, b, anywhere) for a, b in zip(row, rows["truth"], strict=True)) / SHOWN_FRAMES
         for name, row in rows.items()
         if name != "truth"
     }
-    return Strip(seed, rows, eyes)
+    return BlinkFigure(seed, rows, eyes)
 
 
 @one_thread()
@@ -95,21 +96,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--weights", help="one renderer for both radii")
-    chosen.add_argument("--legs", type=Path, help="folder of the command ablate")
-    parser.add_argument("--seed", type=int, default=0, help="of the legs")
+    chosen.add_argument("--variants", type=Path, help="folder of the command ablate")
+    parser.add_argument("--seed", type=int, default=0, help="of the variants")
     parser.add_argument("--regressor", default="regressor")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if options.weights:
-        renderers = dict.fromkeys(LEGS, FlowRenderer.from_pretrained(options.weights).eval())
+        renderers = dict.fromkeys(VARIANT_OF, FlowRenderer.from_pretrained(options.weights).eval())
     else:
-        folders = {k: result_path(options.legs / "work", leg, options.seed).with_suffix("") for k, leg in LEGS.items()}
+        work = options.variants / "work"
+        folders = {k: result_path(work, name, options.seed).with_suffix("") for k, name in VARIANT_OF.items()}
         renderers = {k: FlowRenderer.from_pretrained(f / "phase_2" / "weights").eval() for k, f in folders.items()}
-    strip = blink_strip(renderers, CoefficientRegressor.from_pretrained(options.regressor))
-    titles = [name if name == "truth" else f"{name}: eyes {strip.eyes[name]:.1f} dB" for name in strip.rows]
-    names = ["", "", f"blink of seed {strip.seed}", "", ""]
+    figure = draw_blink(renderers, CoefficientRegressor.from_pretrained(options.regressor))
+    titles = [name if name == "truth" else f"{name}: eyes {figure.eyes[name]:.1f} dB" for name in figure.rows]
+    names = ["", "", f"blink of seed {figure.seed}", "", ""]
     options.out.mkdir(parents=True, exist_ok=True)
-    write_sheet(options.out / "blink_strip.png", names, [list(row) for row in strip.rows.values()], titles)
+    write_sheet(options.out / "blink_strip.png", names, [list(row) for row in figure.rows.values()], titles)
     print("\n".join(titles))
 
 

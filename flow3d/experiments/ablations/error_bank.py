@@ -46,11 +46,11 @@ class ErrorBank:
         who = rng.integers(clips, size=len(windows))
         start = rng.integers(frames - WINDOW + 1, size=len(windows))
         slices = [self.errors[i, s : s + WINDOW].T for i, s in zip(who.tolist(), start.tolist(), strict=True)]
-        seen = windows + torch.stack(slices)
-        return seen[:, :, RADIUS : RADIUS + 1].expand(-1, -1, WINDOW).contiguous() if one_frame else seen
+        observed = windows + torch.stack(slices)
+        return observed[:, :, RADIUS : RADIUS + 1].expand(-1, -1, WINDOW).contiguous() if one_frame else observed
 
 
-class Observed(FrameCache):
+class ObservedCache(FrameCache):
     """A cache whose windows carry the errors of a regressor; the same pair always carries the same ones."""
 
     def __init__(self, cache: FrameCache, bank: ErrorBank, one_frame: bool) -> None:

@@ -1,4 +1,4 @@
-"""The table of all legs: mean and spread over seeds, and each against the leg it is held against, seed by seed."""
+"""The table of all variants: mean and deviation over seeds, and the difference from the baseline, seed by seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...evaluation.scores.catalogue import SCORES
-from .variants import LEGS
+from .variants import VARIANTS
 
 COLUMNS = (
     "self_psnr", "cross_psnr", "cross_features", "self_flow_error", "cross_flow_error", "cross_sharpness",
@@ -22,14 +22,14 @@ READING = (
 )
 
 
-def values_of(results: Sequence[Mapping[str, Any]], leg: str, score: str) -> dict[int, float]:
-    """A leg's number by seed, of the score with this key; seeds without it are absent."""
-    return {r["seed"]: r["numbers"][score] for r in results if r["leg"] == leg and score in r["numbers"]}
+def values_of(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> dict[int, float]:
+    """A variant's number by seed, of the score with this key; seeds without it are absent."""
+    return {r["seed"]: r["numbers"][score] for r in results if r["leg"] == variant and score in r["numbers"]}
 
 
-def compared(results: Sequence[Mapping[str, Any]], leg: str, score: str) -> tuple[float, int, int] | None:
-    """Mean difference from the leg it is held against, in how many seeds it is better, and of how many; or None."""
-    here, there = (values_of(results, name, score) for name in (leg, LEGS[leg].against))
+def compared(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> tuple[float, int, int] | None:
+    """Mean difference from the baseline, in how many seeds it is better, and of how many; or None."""
+    here, there = (values_of(results, name, score) for name in (variant, VARIANTS[variant].baseline))
     both = sorted(here.keys() & there.keys())
     if not both:
         return None
@@ -38,12 +38,12 @@ def compared(results: Sequence[Mapping[str, Any]], leg: str, score: str) -> tupl
     return float(differences.mean()), int((sign * differences > 0).sum()), len(both)
 
 
-def _cell(results: Sequence[Mapping[str, Any]], leg: str, score: str) -> str:
-    values = list(values_of(results, leg, score).values())
+def _cell(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> str:
+    values = list(values_of(results, variant, score).values())
     if not values:
         return "none"
     text = f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
-    difference = compared(results, leg, score)
+    difference = compared(results, variant, score)
     return text if difference is None else f"{text} ({difference[0]:+.2f}; {difference[1]}/{difference[2]})"
 
 
@@ -54,16 +54,17 @@ def ablation_report(results: Sequence[Mapping[str, Any]], command: str) -> str:
         ValueError: no results.
     """
     if not results:
-        raise ValueError("results: expected at least one leg, got none")
-    names = [name for name in LEGS if any(r["leg"] == name for r in results)]
+        raise ValueError("results: expected at least one variant, got none")
+    names = [name for name in VARIANTS if any(r["leg"] == name for r in results)]
     seeds = sorted({r["seed"] for r in results})
     settings = ", ".join(f"{k} {v}" for k, v in results[0]["settings"].items())
     lines = ["# Ablations, measured", "", f"`{command}`, seeds {', '.join(map(str, seeds))}; {settings}.", "", READING]
     labels = " | ".join(SCORES[score].label for score in COLUMNS)
     lines += ["", f"| leg | claim | held against | seconds | {labels} |", "|---" * (len(COLUMNS) + 4) + "|"]
     for name in names:
-        leg = LEGS[name]
+        variant = VARIANTS[name]
         seconds = np.mean([r["seconds"] for r in results if r["leg"] == name])
-        cells = [name, leg.claim, leg.against, f"{seconds:.0f}", *(_cell(results, name, score) for score in COLUMNS)]
+        cells = [name, variant.claim, variant.baseline, f"{seconds:.0f}"]
+        cells += [_cell(results, name, score) for score in COLUMNS]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

@@ -13,7 +13,7 @@ from ...evaluation.scores.catalogue import from_labels, to_labels
 from ...files import write_whole
 
 Numbers = dict[str, float]  # by the key of a score in flow3d.evaluation.scores.catalogue
-Result = dict[str, Any]  # "seed", "seconds", "numbers", "settings"; and "leg" (a variant) or "method", which it is of
+Result = dict[str, Any]  # "seed", "seconds", "numbers", "settings"; and "leg", the variant's name, or "method"
 
 
 def result_path(folder: Path, name: str, seed: int) -> Path:

@@ -1,4 +1,4 @@
-"""One leg at a time: train both phases from nothing, measure on held-out pairs, keep the numbers in a file."""
+"""One variant at a time: train both phases from nothing, measure on held-out pairs, keep the numbers in a file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ...files import claim
 from ...renderer import FlowRenderer
 from ...training.frames import hold_on_card
 from ...training.trainer import Trainer
-from .error_bank import ErrorBank, Observed
+from .error_bank import ErrorBank, ObservedCache
 from .results import Numbers, Result, read_or_run, result_path
-from .variants import LEGS, Leg
+from .variants import VARIANTS, Variant
 
 
 @dataclass(frozen=True)
 class Budget(Configuration):
-    """What every leg is given: a preset, steps of each phase, and what it is measured on.
+    """What every variant is given: a preset, steps of each phase, and what it is measured on.
 
     Raises:
         ValueError: an unknown preset, or a number below 1.
@@ -47,23 +47,29 @@ class Budget(Configuration):
     identities: Count = 12  # persons whose coefficients are edited
 
 
-def run_leg(
-    leg: Leg, seed: int, budget: Budget, data: FrameCache, lists: Mapping[str, Pairs], bank: ErrorBank, work: Path
+def run_variant(
+    variant: Variant,
+    seed: int,
+    budget: Budget,
+    data: FrameCache,
+    lists: Mapping[str, Pairs],
+    bank: ErrorBank,
+    work: Path,
 ) -> Result:
-    """Train and measure one leg; the folder ``work`` keeps its weights.
+    """Train and measure one variant; the folder ``work`` keeps its weights.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C ended a training early; nothing of the leg is kept.
+        KeyboardInterrupt: Ctrl-C ended a training early; nothing of the variant is kept.
     """
-    one_frame = leg.windows == "observed, one frame"
-    frames = data if leg.windows == "exact" else Observed(data, bank, one_frame)
-    described, seconds, start = leg.described(budget.preset), 0.0, None
+    one_frame = variant.windows == "observed, one frame"
+    frames = data if variant.windows == "exact" else ObservedCache(data, bank, one_frame)
+    renderer_config, seconds, start = variant.renderer_config(budget.preset), 0.0, None
     for phase, steps in ((1, budget.phase_1), (2, budget.phase_2)):
         out = work / f"phase_{phase}"
         shutil.rmtree(out, ignore_errors=True)  # what an interrupted call left
-        config = leg.trained(budget.preset, phase, steps, seed)
+        config = variant.training_config(budget.preset, phase, steps, seed)
         trainer = Trainer(
-            config, frames, out, start=start, save_minutes=1e9, sheet_minutes=1e9, described=described
+            config, frames, out, start=start, save_minutes=1e9, sheet_minutes=1e9, described=renderer_config
         )  # fmt: skip
         hold_on_card((frames,), trainer.accelerator.device)
         if trainer.run() == "interrupted":
@@ -71,25 +77,25 @@ def run_leg(
         seconds, start = seconds + trainer.seconds, out
     renderer = FlowRenderer.from_pretrained(work / "phase_2" / "weights").eval()
     method = renderer_method(renderer)
-    if leg.windows != "exact":
+    if variant.windows != "exact":
         method = observed_method(method, bank, one_frame)
-    numbers = measure_leg(method, lists, budget)
-    return {"leg": leg.name, "seed": seed, "seconds": round(seconds), "numbers": numbers}
+    numbers = score_method(method, lists, budget)
+    return {"leg": variant.name, "seed": seed, "seconds": round(seconds), "numbers": numbers}
 
 
 def observed_method(method: Method, bank: ErrorBank, one_frame: bool) -> Method:
-    """A method that is told what the regressor would have said, of the source and of the driving frames."""
+    """The method, given windows with a regressor's errors, both of the source and of the driving frames."""
 
-    def told(source: torch.Tensor, alpha: torch.Tensor, window: torch.Tensor, windows: torch.Tensor) -> Reenacted:
+    def observing(source: torch.Tensor, alpha: torch.Tensor, window: torch.Tensor, windows: torch.Tensor) -> Reenacted:
         rng = np.random.default_rng([2, int(windows.abs().sum() * 1000) % 2**31])  # the same for the same pair
-        seen = bank.observe(torch.cat([window[None], windows]), rng, one_frame)
-        return method(source, alpha, seen[0], seen[1:])
+        observed = bank.observe(torch.cat([window[None], windows]), rng, one_frame)
+        return method(source, alpha, observed[0], observed[1:])
 
-    return told
+    return observing
 
 
-def measure_leg(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> Numbers:
-    """The numbers of one trained leg on the lists "self", "cross" and "wide" of :func:`pair_lists`, and on edits."""
+def score_method(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> Numbers:
+    """The scores of a method on the lists "self", "cross" and "wide" of :func:`pair_lists`, and on edits."""
     numbers: Numbers = {}
     size = next(iter(lists["self"].values())).source.shape[-1]
     for name in ("self", "cross", "wide"):
@@ -114,7 +120,7 @@ def gains(sums: Sums) -> Numbers:
     return {f"{edit}_gain": summarise(sums[edit])["gain"].value for edit in EDITED}
 
 
-def run_legs(
+def run_variants(
     names: Sequence[str],
     seeds: Iterable[int],
     budget: Budget,
@@ -124,16 +130,17 @@ def run_legs(
     out: Path,
     say: Callable[[str], None] = print,
 ) -> list[Result]:
-    """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
+    """Run the variants that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
     Raises:
-        ValueError: an unknown leg, no leg or seed, ``out`` holds legs of another budget, or somebody trains into it.
-        KeyboardInterrupt: Ctrl-C; legs that are done are kept.
+        ValueError: an unknown variant, no variant or seed, ``out`` holds results of another budget, or somebody trains
+            into it.
+        KeyboardInterrupt: Ctrl-C; variants that are done are kept.
     """
-    unknown = [name for name in names if name not in LEGS]
+    unknown = [name for name in names if name not in VARIANTS]
     seeds = list(seeds)
     if unknown or not names:
-        raise ValueError(f"legs: expected some of {', '.join(LEGS)}; got {', '.join(unknown) or 'none'}")
+        raise ValueError(f"variants: expected some of {', '.join(VARIANTS)}; got {', '.join(unknown) or 'none'}")
     if not seeds:
         raise ValueError("seeds: expected at least one, got none")
     settings = asdict(budget) | {"identities trained on": data.identities, "frames of each": data.frames}
@@ -141,6 +148,6 @@ def run_legs(
     with claim(out):
         for seed, name in product(seeds, names):
             path = result_path(out, name, seed)
-            run = partial(run_leg, LEGS[name], seed, budget, data, lists, bank, out / "work" / path.stem)
+            run = partial(run_variant, VARIANTS[name], seed, budget, data, lists, bank, out / "work" / path.stem)
             results.append(read_or_run(path, settings, run, say))
     return results

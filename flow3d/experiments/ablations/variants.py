@@ -1,4 +1,4 @@
-"""What is compared: each leg differs from the one it is held against in what its name says, and in nothing else."""
+"""The variants that are compared: each changes one thing against its baseline, the thing that its name says."""
 
 from __future__ import annotations
 
@@ -14,81 +14,84 @@ OPTIMISER = ("learning_rate", "decay", "decay_at", "rate_linear", "rate_warmup",
 
 
 @dataclass(frozen=True)
-class Leg:
+class Variant:
     """One row of the table.
 
     Attributes:
         name: of the row.
         claim: where the paper, or this project, says what it is good for.
-        against: the leg it is compared with; empty for the two that start a comparison.
+        baseline: the variant it is compared with; empty for the two that start a comparison.
         recipe: "strict" or "extended", before the changes below.
         renderer, training: fields that differ, of :class:`RendererConfig` and of both phases' :class:`TrainingConfig`.
-        windows: exact coefficients, or those that the regressor would see, as whole windows or one frame repeated.
-        quick: learning rate, clipping and weights of the terms are those of the extended recipe.
+        windows: exact coefficients, or those with a regressor's errors, as whole windows or one frame repeated.
+        extended_optimiser: take learning rate, clipping and weights of the terms from the extended recipe.
     """
 
     name: str
     claim: str
-    against: str
+    baseline: str
     recipe: Recipe = "extended"
     renderer: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     windows: Windows = "exact"
-    quick: bool = False
+    extended_optimiser: bool = False
 
-    def described(self, size: str) -> RendererConfig:
-        """The renderer at a preset."""
+    def renderer_config(self, size: str) -> RendererConfig:
+        """Its renderer at a preset."""
         return preset(size, self.recipe).replace(**self.renderer)
 
-    def trained(self, size: str, phase: Literal[1, 2], steps: int, seed: int) -> TrainingConfig:
-        """How a phase is trained."""
+    def training_config(self, size: str, phase: Literal[1, 2], steps: int, seed: int) -> TrainingConfig:
+        """Its training of a phase."""
         plain = training(size, self.recipe, phase)
-        if self.quick:
+        if self.extended_optimiser:
             extended = training(size, "extended", phase)
             plain = plain.replace(**{name: getattr(extended, name) for name in OPTIMISER})
         return plain.replace(steps=steps, seed=seed, **self.training)
 
 
-def _alone(name: str, renderer: Mapping[str, Any], **changes: Any) -> Leg:
+def _alone(name: str, renderer: Mapping[str, Any], **changes: Any) -> Variant:
     base = "strict, quick"
-    return Leg(f"{base} + {name}", "an extension alone", base, "strict", renderer, changes, quick=True)
+    return Variant(f"{base} + {name}", "an extension alone", base, "strict", renderer, changes, extended_optimiser=True)
 
 
 _WARM = {"flow_weight": 5.0, "flow_warmup": 0.75, "coarse_flow": 1.0}
 _PIXELS = {"rgb_loss": 0.1, "mask_loss": 0.15, "painted_loss": 1.0}
-LEGS: dict[str, Leg] = {
-    leg.name: leg
-    for leg in (
-        Leg("extended", "every extension at once", ""),
-        Leg("2D flow", "Table 2a: a 3D flow beats a 2D one", "extended", renderer={"flow_dimensions": 2}),
-        Leg(
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant("extended", "every extension at once", ""),
+        Variant("2D flow", "Table 2a: a 3D flow beats a 2D one", "extended", renderer={"flow_dimensions": 2}),
+        Variant(
             "no refiner", "Table 2b: the refiner adds detail", "extended",
             renderer={"refine": False, "refiner_alpha": False}, training={"alpha_loss": 0.0},
         ),
-        Leg("no cyclic loss", "Table 2c: L_cw helps the flow", "extended", training={"lambda_cw": 0.0}),
-        Leg(
+        Variant("no cyclic loss", "Table 2c: L_cw helps the flow", "extended", training={"lambda_cw": 0.0}),
+        Variant(
             "no separation", "Table 3a: the background spoils the warp", "extended",
             renderer={"separate": False, "refiner_alpha": False}, training={"alpha_loss": 0.0},
         ),
-        Leg("observed windows, k = 13", "Table 3b: windows average errors out", "extended", windows="observed"),
-        Leg(
+        Variant("observed windows, k = 13", "Table 3b: windows average errors out", "extended", windows="observed"),
+        Variant(
             "observed windows, k = 0", "Table 3b: windows average errors out", "observed windows, k = 13",
             windows="observed, one frame",
         ),
-        Leg(
+        Variant(
             "told the pose", "ours: a turn of the whole head is computed, not learned", "extended",
             renderer={"pose_flow": True},
         ),
-        Leg(
+        Variant(
             "warped matte", "ours: the matte starts from the source's, warped", "extended",
             renderer={"matte_residual": True},
         ),
-        Leg(
+        Variant(
             "told the pose, warped matte", "ours: both", "told the pose",
             renderer={"pose_flow": True, "matte_residual": True},
         ),
-        Leg("strict", "the paper as it is written", "extended", "strict"),
-        Leg("strict, quick", "the paper's networks and losses, our optimiser", "strict", "strict", quick=True),
+        Variant("strict", "the paper as it is written", "extended", "strict"),
+        Variant(
+            "strict, quick", "the paper's networks and losses, our optimiser", "strict", "strict",
+            extended_optimiser=True,
+        ),
         _alone("source coefficients", {"source_coefficients": True}),
         _alone("exact flow", {}, **_WARM),
         _alone("warped pixels", {"rgb_warp": True}, **_PIXELS),

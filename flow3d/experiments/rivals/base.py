@@ -52,8 +52,8 @@ class Widths:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """B sources and what drives them: windows or pictures, and no rival looks at both."""
+class Request:
+    """B sources and what drives them, windows and pictures; no rival reads both."""
 
     source: Float[Tensor, "B 3 S S"]
     source_window: Float[Tensor, "B 73 27"]
@@ -63,7 +63,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """What a rival found before it paints.
+    """A rival's motion, from which it paints.
 
     Attributes:
         flow: (dx, dy) backward in pixels, from the frame to the source; None where the method has no such flow.
@@ -95,38 +95,42 @@ class Rival(nn.Module):
         super().__init__()
         self.size, self.residual = widths.size, widths.residual
 
-    def motion(self, asked: Asked) -> Motion:
+    def motion(self, request: Request) -> Motion:
         """Find the motion."""
         raise NotImplementedError
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Paint the frame, in [-1, 1]."""
         raise NotImplementedError
 
     def coloured(
-        self, raw: Float[Tensor, "B 3 S S"], asked: Asked, motion: Motion, shown: Float[Tensor, "B 1 S S"] | float = 1.0
+        self,
+        raw: Float[Tensor, "B 3 S S"],
+        request: Request,
+        motion: Motion,
+        visible: Float[Tensor, "B 1 S S"] | float = 1.0,
     ) -> Float[Tensor, "B 3 S S"]:
-        """The frame of a painter's raw output, which by our help begins at the source's warped pixels, as far as shown.
+        """The frame of a painter's raw output, which begins at the source's warped pixels where they are visible.
 
-        Our own refiner has the same help; no paper has it. Without it a painter spends a small budget on learning to
-        copy, and what is compared is painters rather than motions.
+        Our own refiner begins there too; no rival's paper does. Without it a painter spends a small budget on learning
+        to copy, and what is compared is painters rather than motions.
         """
         if not self.residual or motion.flow is None:
             return torch.tanh(2 * raw)
-        pixels = warp_pixels(asked.source, motion.flow) if motion.warped is None else motion.warped
-        return torch.tanh(torch.atanh(NEARLY_ONE * pixels) * shown + 2 * raw)
+        pixels = warp_pixels(request.source, motion.flow) if motion.warped is None else motion.warped
+        return torch.tanh(torch.atanh(NEARLY_ONE * pixels) * visible + 2 * raw)
 
-    def own_losses(self, asked: Asked, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
+    def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
         """Terms, weighted, that only this method's paper has."""
         return {}
 
-    def forward(self, asked: Asked) -> tuple[Float[Tensor, "B 3 S S"], Motion]:
+    def forward(self, request: Request) -> tuple[Float[Tensor, "B 3 S S"], Motion]:
         """The frame, and the motion it was painted with."""
-        motion = self.motion(asked)
-        return self.paint(asked, motion), motion
+        motion = self.motion(request)
+        return self.paint(request, motion), motion
 
     def standardise(self, coefficients: Float[Tensor, "N 73"]) -> None:
-        """Tell every mapping network the spread of the training coefficients."""
+        """Give every mapping network mean and deviation of the training coefficients."""
         for module in self.modules():
             if isinstance(module, MappingNetwork):
                 module.standardise(coefficients)
@@ -136,11 +140,12 @@ class Rival(nn.Module):
 Depths = tuple[Float[Tensor, "B 1 S S"], Float[Tensor, "B 1 S S"]]
 
 
-def check_asked(asked: Asked, size: int) -> None:
+def check_request(request: Request, size: int) -> None:
     """Raise ValueError unless both pictures have this size and there are as many of each."""
+    count = len(request.source_window)
     for name in ("source", "driving"):
-        picture = getattr(asked, name)
-        if tuple(picture.shape[1:]) != (3, size, size) or len(picture) != len(asked.source_window):
-            raise ValueError(f"{name}: expected {len(asked.source_window)} x 3 x {size} x {size}, got {picture.shape}")
-    if not all(bool(torch.isfinite(getattr(asked, n)).all()) for n in ("source_window", "driving_window")):
+        picture = getattr(request, name)
+        if tuple(picture.shape[1:]) != (3, size, size) or len(picture) != count:
+            raise ValueError(f"{name}: expected {count} x 3 x {size} x {size}, got {picture.shape}")
+    if not all(bool(torch.isfinite(getattr(request, n)).all()) for n in ("source_window", "driving_window")):
         raise ValueError("windows: expected finite numbers, got NaN or infinity")

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ...warping import AdaINConv2d, MappingNetwork, warp_pixels
 from ...warping.adain import SLOPE, start_at_zero
-from .base import Asked, Motion, Rival, Widths
+from .base import Motion, Request, Rival, Widths
 from .blocks import in_pixels
 
 START = 4  # pixels of the learned picture that a branch begins with
@@ -70,16 +70,16 @@ class BiLayer(Rival):
         self.inference = _Branch(widths.motion, 5, code + z, hidden, self.size // 2)
         start_at_zero(self.inference.head)
 
-    def motion(self, asked: Asked) -> Motion:
+    def motion(self, request: Request) -> Motion:
         """The coarse picture and the field, at half the size; the texture, which no motion changes."""
-        start, z = self.mapping(asked.source_window), self.mapping(asked.driving_window)
-        source = self.embed(torch.cat([self.embedder(asked.source), start], 1))
+        start, z = self.mapping(request.source_window), self.mapping(request.driving_window)
+        source = self.embed(torch.cat([self.embedder(request.source), start], 1))
         coarse, field = self.inference(torch.cat([source, z], 1)).split((3, 2), 1)
         return Motion(None, None, {"coarse": coarse, "field": field, "texture": self.texture(source)})
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Coarse picture plus warped texture."""
         size = (self.size, self.size)
         low = functional.interpolate(motion.parts["coarse"], size=size, mode="bilinear", align_corners=False)
         fine = warp_pixels(motion.parts["texture"], in_pixels(motion.parts["field"], self.size))
-        return self.coloured(low + fine, asked, motion)
+        return self.coloured(low + fine, request, motion)

@@ -107,8 +107,8 @@ def peaks(logits: Float[Tensor, "B K *space"]) -> tuple[Float[Tensor, "B K *spac
 def bumps(points: Float[Tensor, "B K N"], sides: tuple[int, ...], variance: float) -> Float[Tensor, "B K *space"]:
     """A Gaussian about every keypoint."""
     grid = positions(*sides).to(points)
-    away = grid - points.view(*points.shape[:2], *[1] * len(sides), points.shape[-1])
-    return (-0.5 * away.square().sum(-1) / variance).exp()
+    offsets = grid - points.view(*points.shape[:2], *[1] * len(sides), points.shape[-1])
+    return (-0.5 * offsets.square().sum(-1) / variance).exp()
 
 
 def in_pixels(flow: Float[Tensor, "B 2 h h"], size: int) -> Float[Tensor, "B 2 S S"]:

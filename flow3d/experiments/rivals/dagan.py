@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ...datasets.batch import Batch
 from ...warping.adain import start_at_zero
-from .base import Asked, Depths, Motion, Scalar, Widths
+from .base import Depths, Motion, Request, Scalar, Widths
 from .blocks import Hourglass
 from .fomm import FOMM, Keypoints
 
@@ -46,33 +46,33 @@ class DaGAN(FOMM):
         self.key, self.value = (nn.Conv2d(channels, channels, 1) for _ in range(2))
         start_at_zero(self.value)  # attention begins as none
 
-    def seen(self, asked: Asked) -> tuple[Keypoints, Keypoints, dict[str, Tensor]]:
+    def observe(self, request: Request) -> tuple[Keypoints, Keypoints, dict[str, Tensor]]:
         """Keypoints found in colours and depth."""
-        depths = [self.depth(picture) for picture in (asked.source, asked.driving)]
-        with_depth = [torch.cat(pair, 1) for pair in zip((asked.source, asked.driving), depths, strict=True)]
+        depths = [self.depth(picture) for picture in (request.source, request.driving)]
+        with_depth = [torch.cat(pair, 1) for pair in zip((request.source, request.driving), depths, strict=True)]
         source, driving = (self.keypoints(picture) for picture in with_depth)
         return source, driving, {"source depth": depths[0], "driving depth": depths[1]}
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Cross-modal attention: depth asks, warped features answer, for every cell."""
         assert motion.flow is not None
-        features = self.generator.warped(asked.source, motion.flow, motion.parts["occlusion"])
+        features = self.generator.warped(request.source, motion.flow, motion.parts["occlusion"])
         depths = torch.cat([motion.parts["source depth"], motion.parts["driving depth"]], 1)
         question, key, value = (
             x.flatten(2).mT for x in (self.question(depths), self.key(features), self.value(features))
         )
         answer = functional.scaled_dot_product_attention(question, key, value)
-        return self.decoded(features + answer.mT.view_as(features), asked, motion)
+        return self.decoded(features + answer.mT.view_as(features), request, motion)
 
-    def own_losses(self, asked: Asked, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
+    def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
         """FOMM's, and the distance to the true depth where it is given."""
-        found = super().own_losses(asked, motion, batch, depths)
+        terms = super().own_losses(request, motion, batch, depths)
         if depths is not None:
-            told = (motion.parts["source depth"], motion.parts["driving depth"])
-            away = sum((a - b).abs().mean() for a, b in zip(told, depths, strict=True))
-            found["depth"] = DEPTH_WEIGHT * torch.as_tensor(away)
-        return found
+            estimates = (motion.parts["source depth"], motion.parts["driving depth"])
+            error = sum((a - b).abs().mean() for a, b in zip(estimates, depths, strict=True))
+            terms["depth"] = DEPTH_WEIGHT * torch.as_tensor(error)
+        return terms
 
-    def bendable(self, asked: Asked, motion: Motion) -> Float[Tensor, "B C S S"]:
+    def bendable(self, request: Request, motion: Motion) -> Float[Tensor, "B C S S"]:
         """Colours and predicted depth."""
-        return torch.cat([asked.driving, motion.parts["driving depth"].detach()], 1)
+        return torch.cat([request.driving, motion.parts["driving depth"].detach()], 1)

@@ -18,11 +18,11 @@ from ...morphable.model import PIVOT, rotation_matrix
 from ...sizes import CROP_FRAME, RADIUS
 from ...warping import FeatureDecoder, FeatureEncoder, MappingNetwork, flow_to_image
 from ...warping.adain import start_at_zero
-from .base import Asked, Depths, Motion, Rival, Scalar, Widths
+from .base import Depths, Motion, Request, Rival, Scalar, Widths
 from .blocks import Hourglass, bumps, peaks, positions
 
 VARIANCE = 0.05  # of the Gaussians, in half frames squared: slices lie far apart
-SHOWN = 2.0  # added to the occlusion map's logit: at first nearly all is shown
+OPEN = 2.0  # added to the occlusion map's logit, so that at first nearly all is visible
 THIN = 2  # channels of the volume that every sparse motion warps, to choose between them
 APART = 0.2  # half frames: keypoints nearer than this are pushed apart
 SPREAD, SMALL = 1.0, 0.1  # weights: of that push, and of expressions kept small
@@ -77,21 +77,21 @@ class FaceVid2Vid(Rival):
         moved = moved * scale[:, None] + torch.cat([shift, torch.zeros_like(scale)], 1)[:, None]
         return moved, turn * scale[:, None], bend
 
-    def motion(self, asked: Asked) -> Motion:
+    def motion(self, request: Request) -> Motion:
         """The 3D flow: every keypoint's rigid motion and standing still, mixed by masks."""
-        logits = self.detector(nn.functional.pixel_unshuffle(asked.source, 2))
+        logits = self.detector(nn.functional.pixel_unshuffle(request.source, 2))
         canonical = peaks(logits.unflatten(1, (self.count, self.depth)))[1]
         (source, along, _), (driving, across, bend) = (
-            self.posed(canonical, window) for window in (asked.source_window, asked.driving_window)
+            self.posed(canonical, window) for window in (request.source_window, request.driving_window)
         )
         sides = (self.depth, self.side, self.side)
         grid = positions(*sides).to(source)
         back = along @ torch.linalg.inv(across)
-        away = grid.flatten(0, 2) - driving[:, :, None]  # (B, K, D h h, 3)
-        moved = (away @ back.mT[:, None] + source[:, :, None]).unflatten(2, sides) - grid
+        offsets = grid.flatten(0, 2) - driving[:, :, None]  # (B, K, D h h, 3)
+        moved = (offsets @ back.mT[:, None] + source[:, :, None]).unflatten(2, sides) - grid
         flows = torch.cat([torch.zeros_like(moved[:, :1]), moved], 1).movedim(-1, 2)  # (B, K + 1, 3, D, h, h)
         voxels = flows * (flows.new_tensor((self.side, self.side, self.depth)) / 2).view(3, 1, 1, 1)
-        volume = self.encoder(asked.source)
+        volume = self.encoder(request.source)
         copies = self.thin(volume).repeat_interleave(self.count + 1, 0)
         warped = warp3d(copies, voxels.flatten(0, 1)).unflatten(0, (-1, self.count + 1))
         heat = bumps(driving, sides, VARIANCE) - bumps(source, sides, VARIANCE)
@@ -99,18 +99,18 @@ class FaceVid2Vid(Rival):
         features = self.dense(torch.cat([heat, warped], 2).flatten(1, 2))
         masks, weights = self.masks(features).split((self.count + 1, 1), 1)
         flow = (masks.softmax(1)[:, :, None] * voxels).sum(1)
-        occlusion = (self.occlusion(features.flatten(1, 2)) + SHOWN).sigmoid()
+        occlusion = (self.occlusion(features.flatten(1, 2)) + OPEN).sigmoid()
         parts = {"volume": volume, "flow": flow, "occlusion": occlusion, "points": canonical, "bend": bend}
         return Motion(flow_to_image(flow, weights.softmax(2), self.size), None, parts)
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Warp the volume, dim what is hidden, decode."""
         warped = warp3d(motion.parts["volume"], motion.parts["flow"])
         raw = self.decoder(warped * motion.parts["occlusion"][:, :, None])
-        shown = nn.functional.interpolate(motion.parts["occlusion"], size=(self.size, self.size), mode="bilinear")
-        return self.coloured(raw, asked, motion, shown)
+        visible = nn.functional.interpolate(motion.parts["occlusion"], size=(self.size, self.size), mode="bilinear")
+        return self.coloured(raw, request, motion, visible)
 
-    def own_losses(self, asked: Asked, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
+    def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
         """Keypoints keep apart, expressions stay small."""
         points = motion.parts["points"]
         gaps = torch.cdist(points, points) + 10 * torch.eye(self.count)

@@ -12,12 +12,12 @@ from torch.nn import functional
 from ...datasets.batch import Batch
 from ...warping import warp_pixels
 from ...warping.adain import start_at_zero
-from .base import Asked, Depths, Motion, Rival, Scalar, Widths
+from .base import Depths, Motion, Request, Rival, Scalar, Widths
 from .blocks import Generator, Hourglass, bumps, in_pixels, peaks, positions
 
 VARIANCE = 0.01  # of the Gaussians, in half frames squared
 SHAKE, SHIFT = 0.15, 0.1  # how far the random affine map of the equivariance loss goes
-SHOWN = 2.0  # added to the occlusion map's logit: at first nearly all is shown
+OPEN = 2.0  # added to the occlusion map's logit, so that at first nearly all is visible
 LEAST = 0.05  # a Jacobian is not inverted below this determinant
 
 Keypoints = tuple[Float[Tensor, "B K 2"], Float[Tensor, "B K 2 2"]]
@@ -59,19 +59,19 @@ class FOMM(Rival):
         affine = maps.flatten(2) @ self.jacobians(features).flatten(2).mT
         return points, affine.unflatten(2, (2, 2)) + torch.eye(2).to(affine)
 
-    def seen(self, asked: Asked) -> tuple[Keypoints, Keypoints, dict[str, Tensor]]:
-        """Keypoints of source and driving picture, and what else was seen on the way."""
-        return self.keypoints(asked.source), self.keypoints(asked.driving), {}
+    def observe(self, request: Request) -> tuple[Keypoints, Keypoints, dict[str, Tensor]]:
+        """Keypoints of source and driving picture, and what else is known on the way."""
+        return self.keypoints(request.source), self.keypoints(request.driving), {}
 
-    def motion(self, asked: Asked) -> Motion:
+    def motion(self, request: Request) -> Motion:
         """The dense motion at half the size: every keypoint's affine map and standing still, mixed by masks."""
-        (source, along), (driving, across), parts = self.seen(asked)
+        (source, along), (driving, across), parts = self.observe(request)
         side = self.size // 2
         grid = positions(side, side).to(source)
         maps = (along @ inverse(across))[:, :, None, None]  # (B, K, 1, 1, 2, 2)
         moved = (maps @ (grid - driving[:, :, None, None])[..., None])[..., 0] + source[:, :, None, None]
         flows = torch.cat([torch.zeros_like(moved[:, :1]), moved - grid], 1).movedim(-1, 2)  # (B, K + 1, 2, h, h)
-        small = functional.avg_pool2d(asked.source, 2)
+        small = functional.avg_pool2d(request.source, 2)
         count = flows.shape[1]
         copies = small.repeat_interleave(count, 0)  # the order of flows.flatten(0, 1)
         warped = warp_pixels(copies, flows.flatten(0, 1) * (side / 2)).unflatten(0, (-1, count))
@@ -79,34 +79,35 @@ class FOMM(Rival):
         heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)[:, :, None]
         features = self.dense(torch.cat([heat, warped], 2).flatten(1, 2))
         flow = (self.masks(features).softmax(1)[:, :, None] * flows).sum(1)
-        parts |= {"occlusion": (self.occlusion(features) + SHOWN).sigmoid(), "points": driving, "jacobians": across}
+        parts |= {"occlusion": (self.occlusion(features) + OPEN).sigmoid(), "points": driving, "jacobians": across}
         return Motion(in_pixels(flow, self.size), None, parts)
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Warp the source's features, dim what is hidden, decode."""
         assert motion.flow is not None
-        return self.decoded(self.generator.warped(asked.source, motion.flow, motion.parts["occlusion"]), asked, motion)
+        features = self.generator.warped(request.source, motion.flow, motion.parts["occlusion"])
+        return self.decoded(features, request, motion)
 
-    def decoded(self, features: Float[Tensor, "B C h h"], asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def decoded(self, features: Float[Tensor, "B C h h"], request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """The frame of warped features."""
-        shown = functional.interpolate(motion.parts["occlusion"], scale_factor=2.0, mode="bilinear")
-        return self.coloured(self.generator(features), asked, motion, shown)
+        visible = functional.interpolate(motion.parts["occlusion"], scale_factor=2.0, mode="bilinear")
+        return self.coloured(self.generator(features), request, motion, visible)
 
-    def own_losses(self, asked: Asked, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
+    def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
         """Equivariance: keypoints follow a picture bent by an affine map; the paper bends it by thin-plate splines."""
-        picture = self.bendable(asked, motion)
+        picture = self.bendable(request, motion)
         matrix = torch.eye(2) + SHAKE * torch.randn(len(picture), 2, 2)
         shift = SHIFT * torch.randn(len(picture), 1, 2)
         grid = positions(self.size, self.size).flatten(0, 1)
-        away = (grid @ matrix.mT + shift - grid).mT.unflatten(2, (self.size, self.size))
-        points, jacobians = self.keypoints(warp_pixels(picture, away.to(picture) * (self.size / 2)))
+        bend = (grid @ matrix.mT + shift - grid).mT.unflatten(2, (self.size, self.size))
+        points, jacobians = self.keypoints(warp_pixels(picture, bend.to(picture) * (self.size / 2)))
         place = (points @ matrix.mT + shift - motion.parts["points"]).abs().mean()
         product = inverse(motion.parts["jacobians"]) @ matrix[:, None] @ jacobians
         return {"place": place, "jacobian": 0.5 * (product - torch.eye(2)).abs().mean()}
 
-    def bendable(self, asked: Asked, motion: Motion) -> Float[Tensor, "B C S S"]:
+    def bendable(self, request: Request, motion: Motion) -> Float[Tensor, "B C S S"]:
         """What the detector saw of the driving picture."""
-        return asked.driving
+        return request.driving
 
 
 def inverse(matrices: Float[Tensor, "... 2 2"]) -> Float[Tensor, "... 2 2"]:

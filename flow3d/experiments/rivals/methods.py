@@ -1,4 +1,4 @@
-"""Rivals and baselines as methods to be measured. A method is told windows; who needs a picture finds it by them."""
+"""Rivals and baselines as methods: they receive windows, and look the driving picture up where they need it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ...evaluation.measure.edits import edit_coefficients, true_edits
 from ...evaluation.measure.method import Method, Reenacted
 from ...evaluation.measure.pair_rows import Pairs
 from ...sizes import WINDOW
-from .base import Asked, Rival, check_asked
+from .base import Request, Rival, check_request
 
 Key = tuple[bytes, bytes]  # the source picture and the driving window
 
 
 def key_of(source: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]) -> Key:
-    """What a frame is found by."""
+    """What a driving picture is looked up by."""
     return source.contiguous().numpy().tobytes(), window.contiguous().numpy().tobytes()
 
 
-def asked_edits(seeds: Sequence[int], size: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+def edit_frames(seeds: Sequence[int], size: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
     """Every frame that :func:`~flow3d.evaluation.measure.edits.measure_edits` asks for: seed, source, window, truth."""
     windows = edit_coefficients().values[:, :, None].repeat(1, 1, WINDOW)
     for seed in seeds:
@@ -31,7 +31,7 @@ def asked_edits(seeds: Sequence[int], size: int) -> Iterator[tuple[int, Tensor, 
         yield from ((seed, images[0], window, image) for window, image in zip(windows, images, strict=True))
 
 
-class Drivers:
+class DrivingPictures:
     """The driving pictures of lists of pairs, and of the edits of some identities.
 
     In self-ID and in an edit the driving picture is the answer itself; in cross-ID it is another person's.
@@ -41,7 +41,7 @@ class Drivers:
         self.pictures: dict[Key, Tensor] = {}
         for pair in (pair for pairs in lists.values() for pair in pairs.values()):
             self.pictures[key_of(pair.source, pair.driving_window)] = pair.driving
-        for _, source, window, image in asked_edits(seeds, size):
+        for _, source, window, image in edit_frames(seeds, size):
             self.pictures[key_of(source, window)] = image
 
     def __call__(self, source: Float[Tensor, "3 S S"], windows: Float[Tensor, "B 73 27"]) -> Float[Tensor, "B 3 S S"]:
@@ -56,16 +56,16 @@ class Drivers:
         return torch.stack([self.pictures[key] for key in keys])
 
 
-def rival_method(network: Rival, drivers: Drivers) -> Method:
+def rival_method(network: Rival, drivers: DrivingPictures) -> Method:
     """A rival as a method. It lays paint over the whole frame: its matte is 1 everywhere."""
 
     @torch.no_grad()
     def method(source: Tensor, alpha: Tensor, source_window: Tensor, windows: Tensor) -> Reenacted:
         count = len(windows)
-        shown = drivers(source, windows) if network.driven_by == "picture" else source.expand(count, -1, -1, -1)
-        asked = Asked(source.expand(count, -1, -1, -1), source_window.expand(count, -1, -1), shown, windows)
-        check_asked(asked, source.shape[-1])
-        output, motion = network(asked)
+        driving = drivers(source, windows) if network.driven_by == "picture" else source.expand(count, -1, -1, -1)
+        request = Request(source.expand(count, -1, -1, -1), source_window.expand(count, -1, -1), driving, windows)
+        check_request(request, source.shape[-1])
+        output, motion = network(request)
         return Reenacted(output, torch.ones_like(output[:, :1]), motion.flow)
 
     return method
@@ -74,7 +74,7 @@ def rival_method(network: Rival, drivers: Drivers) -> Method:
 Picture = Callable[[Pair], tuple[Tensor, Tensor | None]]
 
 
-def known_method(lists: Mapping[str, Pairs], picture: Picture) -> Method:
+def oracle_method(lists: Mapping[str, Pairs], picture: Picture) -> Method:
     """A method that knows the pair: it gives ``picture`` of it, and a flow if it has one; else the source as it is."""
     pairs = {key_of(p.source, p.driving_window): p for pairs in lists.values() for p in pairs.values()}
 

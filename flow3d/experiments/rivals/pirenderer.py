@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ...warping import MappingNetwork, MotionCode, warp_pixels
 from ...warping.adain import start_at_zero
-from .base import Asked, Motion, Rival, Widths
+from .base import Motion, Request, Rival, Widths
 from .blocks import in_pixels, unet
 
 
@@ -41,17 +41,17 @@ class PIRenderer(Rival):
         for network in (self.warping, self.editing):
             start_at_zero(network.head)
 
-    def motion(self, asked: Asked) -> Motion:
+    def motion(self, request: Request) -> Motion:
         """The flow, and the source warped by it."""
-        z = self.mapping(asked.driving_window)
+        z = self.mapping(request.driving_window)
         flow = self.warping(
-            functional.pixel_unshuffle(asked.source, 2), self.code(z, self.mapping(asked.source_window))
+            functional.pixel_unshuffle(request.source, 2), self.code(z, self.mapping(request.source_window))
         )
         flow = in_pixels(flow, self.size)
-        return Motion(flow, warp_pixels(asked.source, flow), {"z": z})
+        return Motion(flow, warp_pixels(request.source, flow), {"z": z})
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Edit the warped picture, the source beside it."""
         assert motion.warped is not None
-        raw = self.editing(torch.cat([asked.source, motion.warped], 1), motion.parts["z"])
-        return self.coloured(raw, asked, motion)
+        raw = self.editing(torch.cat([request.source, motion.warped], 1), motion.parts["z"])
+        return self.coloured(raw, request, motion)

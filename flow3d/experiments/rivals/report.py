@@ -1,4 +1,4 @@
-"""Our Table 1: every method's mean and spread over seeds, and in words where ours leads and where it does not."""
+"""Our Table 1: every method's mean and deviation over seeds, and in words where ours leads and where not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...evaluation.measure.pair_rows import Pairs, baselines, reenact_pair
 from ...evaluation.report.sheets import write_sheet
 from ...evaluation.scores.catalogue import SCORES
 from .registry import ABSENT, RIVALS
-from .run import OURS, OWN, TOLD
+from .run import OURS, OURS_WITH_POSE, OWN
 
 COLUMNS = {  # key of a score: what its column is called
     **{key: SCORES[key].heading for key in (
@@ -44,7 +44,7 @@ FAIRNESS = (
     "These are small re-implementations from the papers' descriptions, trained for minutes on drawn heads. They say "
     "which idea fares how under this budget, and nothing of the published models.",
 )
-SHORT = {OURS: "ours, extended", TOLD: "ours + pose, matte"}  # above a sheet's columns
+SHORT = {OURS: "ours, extended", OURS_WITH_POSE: "ours + pose, matte"}  # above a sheet's columns
 RESIDUAL = {
     True: "A rival with a flow paints on top of the source's warped pixels, a help that our own refiner has and no "
     "rival's paper describes.",
@@ -58,7 +58,7 @@ def values_of(results: Sequence[Mapping[str, Any]], method: str, score: str) -> 
 
 
 def cell(values: Sequence[float]) -> str:
-    """Mean and spread as text."""
+    """Mean and deviation as text."""
     if not values:
         return "none"
     return f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
@@ -96,7 +96,7 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
         ValueError: no results.
     """
     if not results:
-        raise ValueError("results: expected at least one leg, got none")
+        raise ValueError("results: expected at least one method, got none")
     names = [name for name in (*RIVALS, *OWN) if any(r["method"] == name for r in results)]
     seeds = sorted({r["seed"] for r in results})
     settings = {k: v for r in results for k, v in r["settings"].items()}
@@ -114,8 +114,8 @@ def rivals_report(results: Sequence[Mapping[str, Any]], known: Mapping[str, Mapp
         cells += [cell(values_of(results, name, key)) for key in COLUMNS]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Where ours leads, and where not", "", *(verdicts(results) or ["Ours is not among the results."])]
-    if told := verdicts(results, TOLD):
-        lines += ["", "## Where ours, told the pose and with a warped matte, leads, and where not", "", *told]
+    if with_pose := verdicts(results, OURS_WITH_POSE):
+        lines += ["", "## Where ours, told the pose and with a warped matte, leads, and where not", "", *with_pose]
     lines += ["", "## How to read it", "", *(f"- {line}" for line in FAIRNESS)]
     if "residual" in settings:
         lines.append(f"- {RESIDUAL[settings['residual']]}")
@@ -129,7 +129,7 @@ def rivals_sheet(path: Path, methods: Mapping[str, Method], lists: Mapping[str, 
     pictures, titles = [], []
     for kind, pairs in lists.items():
         for seed, pair in list(pairs.items())[:rows]:
-            made = [reenact_pair(method, pair).output[0] for method in methods.values()]
-            pictures.append([pair.source, pair.driving, baselines(pair)["exact-flow warp"], *made, pair.target])
+            outputs = [reenact_pair(method, pair).output[0] for method in methods.values()]
+            pictures.append([pair.source, pair.driving, baselines(pair)["exact-flow warp"], *outputs, pair.target])
             titles.append(f"{kind}, seed {seed}: {pair.yaw_difference:.0f} degrees of yaw")
     write_sheet(path, names, pictures, titles)

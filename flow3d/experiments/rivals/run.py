@@ -30,15 +30,15 @@ from ...renderer import FlowRenderer
 from ...sizes import COEFFICIENT_COUNT, WINDOW
 from ..ablations.error_bank import ErrorBank
 from ..ablations.results import Numbers, Result, read_or_run, read_result, result_path
-from ..ablations.run import Budget, gains, measure_leg, run_leg
-from ..ablations.variants import LEGS
-from .methods import Drivers, known_method, rival_method
+from ..ablations.run import Budget, gains, run_variant, score_method
+from ..ablations.variants import VARIANTS
+from .methods import DrivingPictures, oracle_method, rival_method
 from .registry import rival
 from .train import train
 
 OURS = "3DFlowRenderer, extended (ours)"
-TOLD = "3DFlowRenderer, told the pose, warped matte (ours)"
-OWN = {OURS: "extended", TOLD: "told the pose, warped matte"}  # the ablations' leg that each is
+OURS_WITH_POSE = "3DFlowRenderer, told the pose, warped matte (ours)"
+OWN = {OURS: "extended", OURS_WITH_POSE: "told the pose, warped matte"}  # the variant of the ablations that each is
 AFFINE = "least-squares affine"
 Lists = Mapping[str, Pairs]
 
@@ -55,13 +55,13 @@ def budget_of(preset: Preset, steps: int, pairs: int, wide: int, identities: int
 
 @dataclass(frozen=True, eq=False)
 class Runner:
-    """What all legs share.
+    """What all methods share.
 
     Attributes:
         budget, data, lists: as for the ablations; every method is given the same.
-        out: folder for each leg's numbers and weights.
+        out: folder for each method's numbers and weights.
         residual: the rivals have the help that :meth:`Rival.coloured` describes.
-        ours: folder of the command ``ablate``, whose legs of the same budget are taken over; None trains ours here.
+        ours: folder of the command ``ablate``, whose results of the same budget are taken over; None trains ours here.
     """
 
     budget: Budget
@@ -73,18 +73,18 @@ class Runner:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What two legs must share to be compared."""
+        """What two results must share to be compared."""
         return asdict(self.budget) | {"identities trained on": self.data.identities, "frames of each": self.data.frames}
 
-    def drivers(self) -> Drivers:
+    def drivers(self) -> DrivingPictures:
         """The driving pictures of everything that is measured."""
-        return Drivers(self.lists, self_seeds(self.budget.identities), self.data.size)
+        return DrivingPictures(self.lists, self_seeds(self.budget.identities), self.data.size)
 
     def run(self, names: Sequence[str], seeds: Iterable[int], say: Callable[[str], None] = print) -> list[Result]:
-        """Run the legs that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
+        """Run the methods that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
         Raises:
-            ValueError: an unknown or absent method, no method or seed, ``out`` holds legs of other settings, or
+            ValueError: an unknown or absent method, no method or seed, ``out`` holds results of other settings, or
             somebody trains into it.
         """
         seeds = list(seeds)
@@ -101,30 +101,33 @@ class Runner:
                 results.append(read_or_run(result_path(self.out, name, seed), settings, run, say))
         return results
 
-    def _rival(self, name: str, seed: int, drivers: Drivers) -> Result:
+    def _rival(self, name: str, seed: int, drivers: DrivingPictures) -> Result:
         torch.manual_seed(seed)
         network = rival(name, self.budget.preset, self.residual)
         network, seconds = train(network, self.data, self.budget, seed)
         save_file(network.state_dict(), self._weights(name, seed))
-        numbers = measure_leg(rival_method(network, drivers), self.lists, self.budget)
+        numbers = score_method(rival_method(network, drivers), self.lists, self.budget)
         parameters = sum(p.numel() for p in network.parameters())
-        return {
-            "method": name, "seed": seed, "seconds": round(seconds), "parameters": parameters, "numbers": numbers
-        }  # fmt: skip
+        return {"method": name, "seed": seed, "seconds": round(seconds), "parameters": parameters, "numbers": numbers}
 
     def _own(self, name: str, seed: int) -> Result:
-        parameters = sum(p.numel() for p in FlowRenderer(LEGS[OWN[name]].described(self.budget.preset)).parameters())
-        if self.ours is not None and (path := result_path(self.ours, OWN[name], seed)).is_file():
-            leg = read_result(path)
-            if leg["settings"] != self.settings:
-                raise ValueError(f"ours: expected a leg of {self.settings}, got {leg['settings']} in {path.name!r}")
-        else:
+        variant = VARIANTS[OWN[name]]
+        parameters = sum(p.numel() for p in FlowRenderer(variant.renderer_config(self.budget.preset)).parameters())
+        result = self._taken_over(name, seed)
+        if result is None:
             unused = ErrorBank(torch.zeros(1, WINDOW, COEFFICIENT_COUNT))  # its windows are exact
             work = self._work(name, seed)
-            leg = run_leg(LEGS[OWN[name]], seed, self.budget, self.data, self.lists, unused, work)
-        return {
-            "method": name, "seed": seed, "seconds": leg["seconds"], "parameters": parameters, "numbers": leg["numbers"]
-        }  # fmt: skip
+            result = run_variant(variant, seed, self.budget, self.data, self.lists, unused, work)
+        seconds, numbers = result["seconds"], result["numbers"]
+        return {"method": name, "seed": seed, "seconds": seconds, "parameters": parameters, "numbers": numbers}
+
+    def _taken_over(self, name: str, seed: int) -> Result | None:
+        if self.ours is None or not (path := result_path(self.ours, OWN[name], seed)).is_file():
+            return None
+        result, wanted = read_result(path), self.settings
+        if result["settings"] != wanted:
+            raise ValueError(f"ours: expected a result of {wanted}, got {result['settings']} in {path.name!r}")
+        return result
 
     def _work(self, name: str, seed: int) -> Path:
         return self.out / "work" / result_path(self.out, name, seed).stem
@@ -135,7 +138,7 @@ class Runner:
         return path
 
     def method(self, name: str, seed: int) -> Method | None:
-        """A trained leg as a method, for pictures; None where its weights are not kept."""
+        """A trained method, for pictures; None where its weights are not kept."""
         if name in OWN:
             other = self.ours or self.out
             folders = (self._work(name, seed), other / "work" / result_path(other, OWN[name], seed).stem)
@@ -159,19 +162,19 @@ def measure_baselines(lists: Lists, budget: Budget) -> dict[str, Numbers]:
     def still(pair: Pair) -> Tensor:
         return torch.zeros_like(pair.flow)
 
-    rows = list(measure_pairs(known_method(lists, lambda p: (p.source, still(p))), lists["self"]).values())
+    rows = list(measure_pairs(oracle_method(lists, lambda p: (p.source, still(p))), lists["self"]).values())
     sigma = max(SIGMAS, key=lambda s: mean(column(rows, f"psnr blur {s:g}")).value)
     methods = {
-        "copy": known_method(lists, lambda p: (p.source, still(p))),
-        f"blurred copy, {sigma:g} px": known_method(lists, lambda p: (blur(p.source, sigma), still(p))),
-        AFFINE: known_method(lists, lambda p: (baselines(p)[AFFINE], affine_flow(p.flow, regions(p)["seen"]))),
-        EXACT: known_method(lists, lambda p: (baselines(p)[EXACT], p.flow)),
+        "copy": oracle_method(lists, lambda p: (p.source, still(p))),
+        f"blurred copy, {sigma:g} px": oracle_method(lists, lambda p: (blur(p.source, sigma), still(p))),
+        AFFINE: oracle_method(lists, lambda p: (baselines(p)[AFFINE], affine_flow(p.flow, regions(p)["seen"]))),
+        EXACT: oracle_method(lists, lambda p: (baselines(p)[EXACT], p.flow)),
     }
     return {name: _measured(name, method, lists, budget) for name, method in methods.items()}
 
 
 def _measured(name: str, method: Method, lists: Lists, budget: Budget) -> Numbers:
-    numbers = measure_leg(method, lists, budget)
+    numbers = score_method(method, lists, budget)
     if name == AFFINE:
         return {key: value for key, value in numbers.items() if SCORES[key].measured_on != "edits"}
     if name == EXACT:

@@ -21,7 +21,7 @@ from ...training.losses import check_finite
 from ...training.perceptual import Perceptual, perceptual, region_distance
 from ...training.steps import HIDDEN, region_weight
 from ..ablations.run import Budget
-from .base import Asked, Depths, Rival, Scalar
+from .base import Depths, Request, Rival, Scalar
 
 PAINTED, PLAIN, WARPED = 2.0, 1.0, 1.0  # weights: perceptual and L1 distance of the frame; of the warped source
 
@@ -95,18 +95,18 @@ def losses(
     network: Rival, batch: Batch, depths: Depths, config: TrainingConfig, step: int, judge: Perceptual
 ) -> dict[str, Scalar]:
     """The weighted terms of a step; a method that is driven by pictures is shown the target itself, as in its paper."""
-    asked = Asked(batch.source, batch.source_window, batch.target, batch.target_window)
+    request = Request(batch.source, batch.source_window, batch.target, batch.target_window)
     weight = region_weight(batch, config.region_weights)
     assert weight is not None
-    motion = network.motion(asked)
-    terms = network.own_losses(asked, motion, batch, depths)
+    motion = network.motion(request)
+    terms = network.own_losses(request, motion, batch, depths)
     if motion.flow is not None:
         terms["flow"] = config.extensions(step)["flow"] * flow_loss(motion.flow, batch, weight)
         every = config.sparse_terms
         if step < config.warmup_steps and step % every != 1 % every:
             return terms
     truth = judge.target(batch.target)
-    picture = judge.pyramid(painted := network.paint(asked, motion))
+    picture = judge.pyramid(painted := network.paint(request, motion))
     terms["painted"] = PAINTED * region_distance(judge, picture, truth, weight)
     terms["plain"] = PLAIN * (painted - batch.target).abs().mean()
     if motion.warped is not None:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ...warping import warp_pixels
 from ...warping.adain import SLOPE, start_at_zero
-from .base import Asked, Motion, Rival, Widths
+from .base import Motion, Request, Rival, Widths
 from .blocks import Hourglass, in_pixels
 
 
@@ -46,12 +46,12 @@ class X2Face(Rival):
         for head in (self.embedding[1], self.decoder[-1]):
             start_at_zero(head)
 
-    def motion(self, asked: Asked) -> Motion:
+    def motion(self, request: Request) -> Motion:
         """Both flows, and the one that they make together."""
-        embed = in_pixels(self.embedding(functional.pixel_unshuffle(asked.source, 2)), self.size)
-        drive = in_pixels(self.decoder(self.start(self.encoder(asked.driving))), self.size)
+        embed = in_pixels(self.embedding(functional.pixel_unshuffle(request.source, 2)), self.size)
+        drive = in_pixels(self.decoder(self.start(self.encoder(request.driving))), self.size)
         return Motion(drive + warp_pixels(embed, drive), None, {"embed": embed, "drive": drive})
 
-    def paint(self, asked: Asked, motion: Motion) -> Float[Tensor, "B 3 S S"]:
+    def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
         """Sample the embedded face."""
-        return warp_pixels(warp_pixels(asked.source, motion.parts["embed"]), motion.parts["drive"]).clamp(-1, 1)
+        return warp_pixels(warp_pixels(request.source, motion.parts["embed"]), motion.parts["drive"]).clamp(-1, 1)

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 
 from flow3d import assets
 from flow3d.evaluation.scores.catalogue import SCORES
-from flow3d.experiments.ablations import LEGS
+from flow3d.experiments.ablations import VARIANTS
 from flow3d.experiments.ablations.report import values_of
 from flow3d.experiments.ablations.results import restored
 from flow3d.experiments.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
 Results = Sequence[Mapping[str, Any]]
-# A leg that lacks one thing: the table in which the paper says that the thing helps.
+# A variant that lacks one thing: the table in which the paper says that the thing helps.
 PAPER = {
     "2D flow": "Tab. 2a",
     "no refiner": "Tab. 2b",
@@ -48,25 +48,25 @@ def read_runs(name: str, key: str) -> list[dict[str, Any]]:
     return [restored(run) for run in runs]
 
 
-def differences(results: Results, leg: str, score: str) -> dict[int, float]:
-    """By seed: a leg's number less that of the leg it is held against; seeds that lack one are left out."""
-    here, there = (values_of(results, name, score) for name in (leg, LEGS[leg].against))
+def differences(results: Results, variant: str, score: str) -> dict[int, float]:
+    """By seed: a variant's number less its baseline's; seeds that lack one are left out."""
+    here, there = (values_of(results, name, score) for name in (variant, VARIANTS[variant].baseline))
     return {seed: here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())}
 
 
 def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
-    """For every leg, how far each seed is from the leg that it is held against: blue is better, red is worse."""
-    legs = [name for name in LEGS if any(differences(results, name, score) for score in scores)]
-    if not legs:
+    """For every variant, how far each seed is from the baseline's: blue is better, red is worse."""
+    names = [name for name in VARIANTS if any(differences(results, name, score) for score in scores)]
+    if not names:
         return _nothing("ablate")
-    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(legs)) as (figure, axes):
+    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
         for column, (cell, score) in enumerate(zip(axes[0], scores, strict=True)):
             sign = _sign(score)
-            for line, name in enumerate(legs):
+            for line, name in enumerate(names):
                 gaps = np.array(list(differences(results, name, score).values()))
                 _dots(cell, gaps, line, [BETTER if sign * value > 0 else WORSE for value in gaps])
             cell.axvline(0, color=INK, linewidth=0.9)
-            _rows(cell, [_label(name) for name in legs] if not column else None, len(legs))
+            _rows(cell, [_label(name) for name in names] if not column else None, len(names))
             cell.set_title(SCORES[score].heading, fontsize=9)
             cell.set_xlabel("better →" if sign > 0 else "← better", fontsize=9)
     return figure
@@ -75,14 +75,14 @@ def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
 def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
     """One line for each claim of the paper and number: does taking the thing away make it worse, in how many seeds?"""
     lines = []
-    for leg, table in PAPER.items():
+    for variant, table in PAPER.items():
         for score in scores:
-            gaps = np.array(list(differences(results, leg, score).values()))
+            gaps = np.array(list(differences(results, variant, score).values()))
             if len(gaps):
                 worse = _sign(score) * gaps < 0
                 same = int((gaps == 0).sum())
                 words = verdict(int(worse.sum()), len(gaps) - int(worse.sum()) - same, len(gaps))
-                lines.append(f"{table} {leg:24s}{SCORES[score].heading:30s}{gaps.mean():+8.2f}  {words}")
+                lines.append(f"{table} {variant:24s}{SCORES[score].heading:30s}{gaps.mean():+8.2f}  {words}")
     return lines
 
 
@@ -157,12 +157,12 @@ def _sign(score: str) -> int:
     return SCORES[score].sign
 
 
-def _label(leg: str) -> str:
-    """A leg and the table it tests; what is alone on top of "strict, quick" loses that name."""
-    short = leg.replace("strict, quick + ", "+ ")
-    if LEGS[leg].recipe == "strict" and "+" not in leg:
+def _label(variant: str) -> str:
+    """A variant and the table it tests; what is alone on top of "strict, quick" loses that name."""
+    short = variant.replace("strict, quick + ", "+ ")
+    if VARIANTS[variant].recipe == "strict" and "+" not in variant:
         return short
-    return f"{short} · {PAPER[leg]}" if leg in PAPER else f"{short} · ours"
+    return f"{short} · {PAPER[variant]}" if variant in PAPER else f"{short} · ours"
 
 
 def _nothing(command: str) -> Figure:

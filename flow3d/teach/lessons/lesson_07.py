@@ -136,12 +136,12 @@ def term_gradients(model: TrainingStep, batch: Batch, step: int = 0) -> dict[str
     return norms
 
 
-def joined(legs: Sequence[Curve]) -> dict[str, np.ndarray]:
-    """The curves of a phase that was trained in several legs, as one: steps and seconds go on."""
-    ends = {name: np.cumsum([0, *(leg[name][-1] for leg in legs)]) for name in ("step", "seconds")}
+def joined(parts: Sequence[Curve]) -> dict[str, np.ndarray]:
+    """The curves of a phase that was trained in several parts, as one: steps and seconds go on."""
+    ends = {name: np.cumsum([0, *(part[name][-1] for part in parts)]) for name in ("step", "seconds")}
     return {
-        name: np.concatenate([leg[name] + (ends[name][k] if name in ends else 0) for k, leg in enumerate(legs)])
-        for name in legs[0]
+        name: np.concatenate([part[name] + (ends[name][k] if name in ends else 0) for k, part in enumerate(parts)])
+        for name in parts[0]
     }
 
 
@@ -151,7 +151,7 @@ def thin(metrics: Sequence[str | os.PathLike[str]], held_out: FrameCache, limit:
     A column is added: the zero flow's error on the pairs of the contact sheets, beside each ``flow_error``.
 
     Args:
-        metrics: the file, or those of several legs in their order, which are joined.
+        metrics: the file, or those of several parts in their order, which are joined.
         held_out: the frames that the training was measured on. ``limit``: of the copy.
 
     Raises:
@@ -186,7 +186,7 @@ def _mean(name: str, values: np.ndarray) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write a thinned copy of a training's metrics."""
     parser = argparse.ArgumentParser(prog="python -m flow3d.teach.lessons.lesson_07", description=main.__doc__)
-    parser.add_argument("--thin", nargs="+", required=True, metavar="METRICS", help="metrics.csv of each leg, in order")
+    parser.add_argument("--thin", nargs="+", required=True, metavar="METRICS", help="metrics.csv of each part")
     parser.add_argument("--out", required=True, help="the copy")
     parser.add_argument("--held-out", required=True, help="the cache that the training was measured on")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Each leg differs from the one it is held against as it says; legs are kept, resumed, and compared seed by seed."""
+"""Each variant differs from its baseline as it says; variants are kept, resumed, and compared seed by seed."""
 
 import dataclasses
 import json
@@ -12,7 +12,15 @@ from flow3d.datasets.cache import FrameCache
 from flow3d.datasets.cache_build import build_cache
 from flow3d.evaluation.pairs.protocols import pair_lists
 from flow3d.evaluation.scores.catalogue import EDITED
-from flow3d.experiments.ablations import LEGS, Budget, ErrorBank, Observed, ablation_report, run_leg, run_legs
+from flow3d.experiments.ablations import (
+    VARIANTS,
+    Budget,
+    ErrorBank,
+    ObservedCache,
+    ablation_report,
+    run_variant,
+    run_variants,
+)
 from flow3d.experiments.ablations.results import result_path
 from flow3d.files import claim
 from flow3d.renderer import FlowRenderer
@@ -37,37 +45,39 @@ def lists():
 
 
 def stated(here, there):
-    """The names of what a leg says it changes, less what its base changes alike."""
+    """The names of what a variant says it changes, less what its base changes alike."""
     return {name for name in here | there if here.get(name) != there.get(name)}
 
 
-def test_a_leg_differs_from_its_base_in_what_it_says_and_in_nothing_else():
-    for leg in LEGS.values():
-        if not leg.against or leg.recipe != LEGS[leg.against].recipe or leg.quick != LEGS[leg.against].quick:
+def test_a_variant_differs_from_its_base_in_what_it_says_and_in_nothing_else():
+    for variant in VARIANTS.values():
+        base = VARIANTS.get(variant.baseline)
+        if base is None or (variant.recipe, variant.extended_optimiser) != (base.recipe, base.extended_optimiser):
             continue
-        base = LEGS[leg.against]
-        here, there = (dataclasses.asdict(one.described("micro")) for one in (leg, base))
-        assert {name for name in here if here[name] != there[name]} == stated(leg.renderer, base.renderer), leg.name
+        here, there = (dataclasses.asdict(one.renderer_config("micro")) for one in (variant, base))
+        changed = {name for name in here if here[name] != there[name]}
+        assert changed == stated(variant.renderer, base.renderer), variant.name
         for phase in (1, 2):
-            here, there = (dataclasses.asdict(one.trained("micro", phase, 5, 3)) for one in (leg, base))
+            here, there = (dataclasses.asdict(one.training_config("micro", phase, 5, 3)) for one in (variant, base))
             here |= here.pop("lambdas")
             there |= there.pop("lambdas")
-            assert {name for name in here if here[name] != there[name]} == stated(leg.training, base.training), leg.name
-        assert leg.renderer or leg.training or leg.windows != base.windows, leg.name
+            changed = {name for name in here if here[name] != there[name]}
+            assert changed == stated(variant.training, base.training), variant.name
+        assert variant.renderer or variant.training or variant.windows != base.windows, variant.name
 
 
 @pytest.mark.parametrize("name", ["no separation", "no refiner", "2D flow", "strict, quick + residual flow"])
-def test_a_leg_trains_and_is_measured(name, frames, bank, lists, tmp_path):
-    result = run_leg(LEGS[name], 0, SMALL, frames, lists, bank, tmp_path)
+def test_a_variant_trains_and_is_measured(name, frames, bank, lists, tmp_path):
+    result = run_variant(VARIANTS[name], 0, SMALL, frames, lists, bank, tmp_path)
     assert all(np.isfinite(value) for value in result["numbers"].values())
     assert {f"{edit}_gain" for edit in EDITED} < set(result["numbers"])
     config = FlowRenderer.from_pretrained(tmp_path / "phase_2" / "weights").config
-    assert config == LEGS[name].described("micro")
+    assert config == VARIANTS[name].renderer_config("micro")
 
 
 def test_without_separation_the_matte_means_nothing(lists):
     torch.manual_seed(0)
-    renderer = FlowRenderer(LEGS["no separation"].described("micro")).eval()
+    renderer = FlowRenderer(VARIANTS["no separation"].renderer_config("micro")).eval()
     pair = lists["self"][1_000_000]
     window = pair.driving_window[None]
     made = [
@@ -80,38 +90,42 @@ def test_without_separation_the_matte_means_nothing(lists):
 def test_observed_windows_carry_errors_of_one_clip(frames, bank):
     chosen = frames.draw(np.random.default_rng(0), 3)
     plain, wide, single = (
-        cache.batch(*chosen) for cache in (frames, Observed(frames, bank, False), Observed(frames, bank, True))
+        cache.batch(*chosen)
+        for cache in (frames, ObservedCache(frames, bank, False), ObservedCache(frames, bank, True))
     )
     away = wide.target_window - plain.target_window
     known = bank.errors.unfold(1, 27, 1).flatten(0, 1)  # every 27 frames in a row of a clip
     for one in away:
         assert (known - one).abs().amax((1, 2)).min() < ABLATIONS["carried error"][0]
-    assert torch.equal(wide.target_window, Observed(frames, bank, False).batch(*chosen).target_window)
+    assert torch.equal(wide.target_window, ObservedCache(frames, bank, False).batch(*chosen).target_window)
     assert (single.target_window == single.target_window[:, :, 13:14]).all()
     assert torch.equal(single.target_window[:, :, 13], wide.target_window[:, :, 13])
 
 
-def test_legs_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
+def test_variants_are_kept_and_not_run_again(frames, bank, lists, tmp_path):
     said: list[str] = []
-    first = run_legs(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append)
+    first = run_variants(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append)
     assert len(said) == 1
-    assert run_legs(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append) == first
+    assert run_variants(["extended"], [0], SMALL, frames, lists, bank, tmp_path, said.append) == first
     assert len(said) == 1
     with pytest.raises(ValueError, match="out: expected results of"):
-        run_legs(["extended"], [0], Budget("micro", 2, 1, 1, 1, 1), frames, lists, bank, tmp_path)
-    for names, seeds, message in ((["nothing"], [0], "legs: expected some of"), (["strict"], [], "seeds: expected")):
+        run_variants(["extended"], [0], Budget("micro", 2, 1, 1, 1, 1), frames, lists, bank, tmp_path)
+    for names, seeds, message in (
+        (["nothing"], [0], "variants: expected some of"),
+        (["strict"], [], "seeds: expected"),
+    ):
         with pytest.raises(ValueError, match=message):
-            run_legs(names, seeds, SMALL, frames, lists, bank, tmp_path)
+            run_variants(names, seeds, SMALL, frames, lists, bank, tmp_path)
 
 
 def test_a_folder_that_somebody_trains_into_is_refused(frames, bank, tmp_path):
     with claim(tmp_path), pytest.raises(ValueError, match=r"^out: .* is being trained into by process"):
-        run_legs(["extended"], [0], SMALL, frames, {}, bank, tmp_path)
+        run_variants(["extended"], [0], SMALL, frames, {}, bank, tmp_path)
 
 
-def result(leg: str, seed: int, number: float) -> dict:
+def result(variant: str, seed: int, number: float) -> dict:
     numbers = {"self_psnr": number, "self_flow_error": 10 - number}
-    return {"leg": leg, "seed": seed, "seconds": 1, "numbers": numbers, "settings": {"preset": "micro"}}
+    return {"leg": variant, "seed": seed, "seconds": 1, "numbers": numbers, "settings": {"preset": "micro"}}
 
 
 def test_the_table_compares_seed_by_seed():
@@ -121,7 +135,7 @@ def test_the_table_compares_seed_by_seed():
     line = next(line for line in table.splitlines() if line.startswith("| 2D flow"))
     assert "2.75 ± 1.06 (+0.75; 2/2)" in line  # (2 + 3.5) / 2; differences 1 and 0.5
     assert "7.25 ± 1.06 (-0.75; 2/2)" in line  # less is better here
-    with pytest.raises(ValueError, match="results: expected at least one leg"):
+    with pytest.raises(ValueError, match="results: expected at least one variant"):
         ablation_report([], "command")
 
 
@@ -134,9 +148,9 @@ def test_the_command_names_bad_input(frames, tmp_path, capsys):
     assert "error: --data: expected a finished cache" in capsys.readouterr().err
 
 
-def test_a_leg_has_a_file_of_its_own(tmp_path):
-    files = {result_path(tmp_path, name, seed) for name in LEGS for seed in range(3)}
-    assert len(files) == 3 * len(LEGS)
+def test_a_variant_has_a_file_of_its_own(tmp_path):
+    files = {result_path(tmp_path, name, seed) for name in VARIANTS for seed in range(3)}
+    assert len(files) == 3 * len(VARIANTS)
     path = result_path(tmp_path, "observed windows, k = 0", 2)
     assert path.name == "observed_windows_k_0_2.json"
     path.write_text(json.dumps({}))

@@ -13,7 +13,7 @@ from flow3d.datasets.cache import FrameCache
 from flow3d.datasets.cache_build import build_cache
 from flow3d.experiments.ablations import Budget
 from flow3d.experiments.rivals import ABSENT, RIVALS, rival
-from flow3d.experiments.rivals.base import Asked, check_asked
+from flow3d.experiments.rivals.base import Request, check_request
 from flow3d.experiments.rivals.bilayer import BiLayer
 from flow3d.experiments.rivals.blocks import bumps, in_pixels, peaks, positions
 from flow3d.experiments.rivals.facevid2vid import FaceVid2Vid
@@ -33,10 +33,10 @@ def drawing(frames):
     return drawn(frames, training("micro", "extended", 1), 0)
 
 
-def asked_of(batch, still: bool = False) -> Asked:
+def request_of(batch, still: bool = False) -> Request:
     if still:
-        return Asked(batch.source, batch.source_window, batch.source, batch.source_window)
-    return Asked(batch.source, batch.source_window, batch.target, batch.target_window)
+        return Request(batch.source, batch.source_window, batch.source, batch.source_window)
+    return Request(batch.source, batch.source_window, batch.target, batch.target_window)
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -46,7 +46,7 @@ def test_a_rival_paints_whole_frames_with_about_as_many_parameters_as_ours(name,
         ours = sum(p.numel() for p in FlowRenderer(preset(size, "extended")).parameters())
         assert 0.7 < sum(p.numel() for p in rival(name, size).parameters()) / ours < 1.3
     network = rival(name, "micro")
-    picture, motion = network(asked_of(drawing[0]))
+    picture, motion = network(request_of(drawing[0]))
     assert picture.shape == drawing[0].target.shape
     assert picture.abs().max() <= 1
     assert (motion.flow is None) == isinstance(network, BiLayer)
@@ -72,7 +72,7 @@ def test_a_source_that_drives_itself_stays_as_it_is(name, drawing):
     torch.manual_seed(0)
     network = rival(name, "micro").eval()
     with torch.no_grad():
-        picture, motion = network(asked_of(drawing[0], still=True))
+        picture, motion = network(request_of(drawing[0], still=True))
     assert motion.flow is not None
     assert motion.flow.abs().max() < TOLERANCES["still flow"][0]
     if name in ("PIRenderer", "X2Face"):  # their flow starts at zero; nothing keeps it there
@@ -81,11 +81,11 @@ def test_a_source_that_drives_itself_stays_as_it_is(name, drawing):
 
 def test_a_rival_without_our_help_paints_from_nothing(drawing):
     torch.manual_seed(0)
-    asked = asked_of(drawing[0])
+    request = request_of(drawing[0])
     helped, alone = (rival("FOMM", "micro", residual) for residual in (True, False))
     alone.load_state_dict(helped.state_dict())
-    assert not alone(asked)[0].any()  # its last layer starts at zero
-    assert helped(asked)[0].std() > 0.1
+    assert not alone(request)[0].any()  # its last layer starts at zero
+    assert helped(request)[0].std() > 0.1
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -169,11 +169,11 @@ def test_bad_input_is_named(frames, drawing, tmp_path, no_shape_checks):
     for name in ABSENT:
         with pytest.raises(ValueError, match=f"method: {name} is absent: .*StyleGAN2"):
             rival(name, "micro")
-    asked = asked_of(drawing[0])
+    request = request_of(drawing[0])
     with pytest.raises(ValueError, match="source: expected 8 x 3 x 64 x 64"):
-        check_asked(asked, 64)
+        check_request(request, 64)
     with pytest.raises(ValueError, match="windows: expected finite numbers"):
-        check_asked(dataclasses.replace(asked, driving_window=asked.driving_window * float("nan")), 32)
+        check_request(dataclasses.replace(request, driving_window=request.driving_window * float("nan")), 32)
     with pytest.raises(ValueError, match="data: expected 64 px for preset tiny, got 32"):
         train(rival("FOMM", "tiny"), frames, Budget("tiny", 1, 1, 1, 1, 1), 0)
     published = build_cache(tmp_path / "published", 1, 6, 32, seed=1_000_000, clips=3)

@@ -1,4 +1,4 @@
-"""Legs are kept and resumed, drivers are found, the report says in words what the numbers say."""
+"""Results are kept and resumed, drivers are found, the report says in words what the numbers say."""
 
 import json
 
@@ -15,9 +15,9 @@ from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations.results import result_path
 from flow3d.experiments.rivals import RIVALS, rival
 from flow3d.experiments.rivals.base import Motion, Rival, Widths
-from flow3d.experiments.rivals.methods import Drivers, rival_method
+from flow3d.experiments.rivals.methods import DrivingPictures, rival_method
 from flow3d.experiments.rivals.report import rivals_report, verdicts
-from flow3d.experiments.rivals.run import OURS, OWN, TOLD, Runner, budget_of, measure_baselines
+from flow3d.experiments.rivals.run import OURS, OURS_WITH_POSE, OWN, Runner, budget_of, measure_baselines
 from flow3d.files import claim
 
 FIRST = 1_000_000
@@ -30,8 +30,8 @@ def lists():
 
 
 @pytest.fixture(scope="module")
-def drivers(lists) -> Drivers:
-    return Drivers(lists, self_seeds(1), 32)
+def drivers(lists) -> DrivingPictures:
+    return DrivingPictures(lists, self_seeds(1), 32)
 
 
 def test_image_driven_methods_are_shown_the_right_picture(lists, drivers):
@@ -40,8 +40,8 @@ def test_image_driven_methods_are_shown_the_right_picture(lists, drivers):
 
         driven_by = "picture"
 
-        def forward(self, asked):
-            return asked.driving, Motion(None)
+        def forward(self, request):
+            return request.driving, Motion(None)
 
     method = rival_method(Mirror(Widths("micro", (), ())), drivers)
     pair = lists["cross"][FIRST]
@@ -55,14 +55,14 @@ def test_image_driven_methods_are_shown_the_right_picture(lists, drivers):
 
 
 def test_coefficient_driven_methods_are_shown_no_driving_picture(lists):
-    method = rival_method(rival("PIRenderer", "micro").eval(), Drivers({}, [], 32))
+    method = rival_method(rival("PIRenderer", "micro").eval(), DrivingPictures({}, [], 32))
     made = reenact_pair(method, lists["cross"][FIRST])
     assert isinstance(made, Reenacted)
     assert made.alpha is not None
     assert bool((made.alpha == 1).all())
 
 
-def test_legs_are_kept_and_not_run_again(frames, lists, tmp_path):
+def test_results_are_kept_and_not_run_again(frames, lists, tmp_path):
     said: list[str] = []
     runner = Runner(BUDGET, frames, lists, tmp_path)
     first = runner.run(["FOMM", "Bi-Layer"], [0], said.append)
@@ -88,27 +88,32 @@ def test_a_folder_that_somebody_trains_into_is_refused(frames, tmp_path):
         Runner(BUDGET, frames, {}, tmp_path).run(["FOMM"], [0])
 
 
-def test_our_own_leg_is_trained_here_or_taken_over(frames, lists, tmp_path):
+def test_our_own_result_is_trained_here_or_taken_over(frames, lists, tmp_path):
     runner = Runner(BUDGET, frames, lists, tmp_path / "here")
     (own,) = runner.run([OURS], [0], lambda _: None)
     assert runner.method(OURS, 0) is not None
     there = result_path(tmp_path, "extended", 0)
-    leg = {
+    result = {
         "leg": "extended",
         "seed": 0,
         "seconds": 7,
         "numbers": {"self: PSNR over copy, dB": 1.0},
         "settings": runner.settings,
     }
-    there.write_text(json.dumps(leg))
-    (taken,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([OURS], [0], lambda _: None)
+    there.write_text(json.dumps(result))
+    taking = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path)
+    (taken,) = taking.run([OURS], [0], lambda _: None)
     assert taken == own | {"seconds": 7, "numbers": {"self_psnr": 1.0}}
-    result_path(tmp_path, OWN[TOLD], 0).write_text(json.dumps(leg | {"numbers": {"self: PSNR over copy, dB": 2.0}}))
-    (told,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run([TOLD], [0], lambda _: None)
-    assert told["numbers"] == {"self_psnr": 2.0}
-    assert told["parameters"] > own["parameters"]
-    there.write_text(json.dumps(leg | {"settings": {"preset": "tiny"}}))
-    with pytest.raises(ValueError, match="ours: expected a leg of"):
+    result_path(tmp_path, OWN[OURS_WITH_POSE], 0).write_text(
+        json.dumps(result | {"numbers": {"self: PSNR over copy, dB": 2.0}})
+    )
+    (with_pose,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run(
+        [OURS_WITH_POSE], [0], lambda _: None
+    )
+    assert with_pose["numbers"] == {"self_psnr": 2.0}
+    assert with_pose["parameters"] > own["parameters"]
+    there.write_text(json.dumps(result | {"settings": {"preset": "tiny"}}))
+    with pytest.raises(ValueError, match="ours: expected a result of"):
         Runner(BUDGET, frames, lists, tmp_path / "other", ours=tmp_path).run([OURS], [0], lambda _: None)
 
 
@@ -148,10 +153,10 @@ def test_the_report_says_who_leads():
     assert "HyperReenact is absent" in table
     assert "warped pixels" in table
     assert "told the pose and" not in table
-    told = rivals_report([*behind, result(TOLD, 0, 9.0), result(TOLD, 1, 9.5)], {}, "command")
+    told = rivals_report([*behind, result(OURS_WITH_POSE, 0, 9.0), result(OURS_WITH_POSE, 1, 9.5)], {}, "command")
     section = told[told.index("## Where ours, told the pose and") :]
     assert "- cross PSNR, dB: ours leads DaGAN, 9.25 against 5.00 (clear)." in section
-    with pytest.raises(ValueError, match="results: expected at least one leg"):
+    with pytest.raises(ValueError, match="results: expected at least one method"):
         rivals_report([], {}, "command")
 
 

@@ -149,7 +149,7 @@ def test_the_command_writes_the_copy_and_keeps_every_row_of_a_small_one(folder, 
         assert copy[name] == pytest.approx(full[name], rel=DIGITS, abs=SECONDS if name == "seconds" else 0, nan_ok=True)
 
 
-def test_legs_are_joined_into_one_curve(data, metrics, tmp_path):
+def test_parts_are_joined_into_one_curve(data, metrics, tmp_path):
     one = read_curve(metrics)
     both = joined([one, one])
     assert both["step"].tolist() == [*one["step"], *(one["step"] + 8000)]

@@ -122,7 +122,7 @@ def test_the_studio_takes_uploads_and_clips_and_says_what_it_cannot_read(tmp_pat
     assert studio.image.value == third
 
 
-def legs(**away: Sequence[float]) -> list[dict]:
+def runs_of(**away: Sequence[float]) -> list[dict]:
     """Runs of "extended" and of others that differ from it, seed by seed, in two numbers."""
     runs = []
     for name, values in {"extended": [0.0] * 3, **away}.items():
@@ -139,7 +139,7 @@ NUMBERS = ("self_psnr", "cross_flow_error")
 
 
 def test_differences_are_taken_seed_by_seed_and_claims_are_counted():
-    runs = legs(
+    runs = runs_of(
         **{"2D_flow": [-1, -2, -0.5], "no_refiner": [1, 2, 3], "no_cyclic_loss": [1, -1, 2], "no_separation": [1]}
     )
     assert results.differences(runs, "2D flow", NUMBERS[0]) == pytest.approx({0: -1, 1: -2, 2: -0.5})
@@ -155,12 +155,12 @@ def test_differences_are_taken_seed_by_seed_and_claims_are_counted():
 
 
 def test_equal_seeds_are_on_nobody_s_side():
-    lines = results.claims(legs(**{"2D_flow": [0, 0, 0]}), NUMBERS)
+    lines = results.claims(runs_of(**{"2D_flow": [0, 0, 0]}), NUMBERS)
     assert all(line.endswith("the seeds disagree (0 of 3 agree)") for line in lines)
 
 
 def test_dots_are_blue_where_better_and_there_is_one_for_each_seed():
-    figure = results.ablation_dots(legs(**{"2D_flow": [-1, 2, -0.5], "no_refiner": [1, 2]}), NUMBERS)
+    figure = results.ablation_dots(runs_of(**{"2D_flow": [-1, 2, -0.5], "no_refiner": [1, 2]}), NUMBERS)
     for cell in figure.axes:
         dots = cell.collections
         assert [len(np.asarray(d.get_offsets())) for d in dots] == [3, 2]
@@ -173,7 +173,7 @@ def test_dots_are_blue_where_better_and_there_is_one_for_each_seed():
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["2D flow · Tab. 2a", "no refiner · Tab. 2b"]
 
 
-def test_an_unknown_leg_or_none_at_all_breaks_nothing():
+def test_an_unknown_variant_or_none_at_all_breaks_nothing():
     other = {"leg": "of another day", "seed": 0, "numbers": {}}
     for runs in ([], [other]):
         assert results.claims(runs) == []
