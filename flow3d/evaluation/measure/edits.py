@@ -1,4 +1,4 @@
-"""One coefficient changed at a time: does the picture answer, where it should and as it should?"""
+"""One coefficient changed at a time: how the output changes, compared with how the truth does."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class TrueEdits:
 
 @lru_cache(maxsize=32)
 def true_edits(seed: int, size: int) -> TrueEdits:
-    """Render the person of a seed; the last few are kept, since several methods are asked the same."""
+    """Render the person of a seed; the last few are kept, since several methods are measured on them."""
     person = person_of(seed)
     frames, background = [person.render(row, size) for row in edit_coefficients().values], person.background(size)
     images, labels, alphas = (torch.stack([getattr(f, name) for f in frames]) for name in ("image", "labels", "alpha"))

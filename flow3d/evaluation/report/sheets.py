@@ -1,4 +1,4 @@
-"""Contact sheets of a report: one row a pair, every column captioned, every file marked as generated."""
+"""Contact sheets of a report: one row for each pair, every column captioned, every file marked as generated."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pair_sheet(path: Path, method: Method, pairs: Sequence[tuple[str, Pair]]) ->
 
 
 def edit_sheet(path: Path, method: Method, seeds: Sequence[int], size: int) -> None:
-    """Two rows an identity, output above truth; columns: the neutral frame, then every edit."""
+    """Two rows for each identity, output above truth; columns: the neutral frame, then every edit."""
     rows, titles = [], []
     for seed in seeds:
         edits = true_edits(seed, size)

@@ -47,7 +47,7 @@ def frame_seconds(renderer: FlowRenderer, pair: Pair, frames: Whole = 60) -> dic
 
 
 def speed_table(spent: dict[str, list[float]]) -> Table:
-    """Median frames a second. The target of 15 is set to CPU time: the clock on a wall also counts who else is busy."""
+    """Median frames a second. The target of 15 is for CPU time: wall time would include other processes."""
     table = []
     for name, seconds in spent.items():
         rate = median([1 / s for s in seconds])

@@ -21,7 +21,7 @@ from ...sizes import COEFFICIENT_COUNT, RADIUS, WINDOW
 
 @dataclass(frozen=True, eq=False)
 class ErrorBank:
-    """Errors (I, N, 73) of a regressor on I clips of N frames, raw units; they hang together in time as they do."""
+    """Errors (I, N, 73) of a regressor on I clips of N frames, raw units; those of neighbouring frames correlate."""
 
     errors: Float[Tensor, "I N 73"]
 
