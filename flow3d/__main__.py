@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from .commands import ablate, cache, evaluate, reenact, regress, rivals, train
-from .commands.messages import complain, with_option
+from .commands.messages import complain, quiet_decoders, with_option
 from .commands.parser import Parser, UsageError
 
 COMMANDS = {
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         complain(f"error: {error}")
         return 2
+    quiet_decoders()
     try:
         return options.run(options)
     except KeyboardInterrupt:

@@ -9,6 +9,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import cv2.utils.logging
+
 LABEL = re.compile(r"(?P<name>\w+): (?P<rest>.*)", re.DOTALL)  # as the library's own messages begin
 PLACES = ("path", "folder", "name_or_folder")  # arguments that a typed name is handed to
 
@@ -77,6 +79,13 @@ def complain(text: str) -> None:
     """Print one line of warning or error."""
     with suppress(BrokenPipeError):
         _print(" ".join(text.split()), sys.stderr)
+
+
+def quiet_decoders() -> None:
+    """Let OpenCV and FFmpeg keep their warnings to themselves: a command says in its own line what cannot be read."""
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's word for nothing at all
 
 
 def _print(text: str, stream: Any) -> None:

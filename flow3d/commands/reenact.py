@@ -110,7 +110,8 @@ def is_film(place: Path) -> bool:
 
 
 def _check_frames(folder: Path, overwrite: bool) -> None:
-    names, place = sorted(entry.name for entry in folder.iterdir()), f"in {str(folder)!r}"
+    with naming("OUT"):
+        names, place = sorted(entry.name for entry in folder.iterdir()), f"in {str(folder)!r}"
     if names and not overwrite:
         raise ValueError(f"OUT: expected an empty folder, or --overwrite beside it; got {names[0]!r} {place}")
     others = [name for name in names if not Path(name).match(FRAMES)]

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from flow3d import __main__ as entry
 from flow3d.__main__ import COMMANDS, main
+from flow3d.preprocessing import write_image
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,20 @@ def test_help_is_plain_enough_for_any_console(words, capsys):
     said = capsys.readouterr().out
     assert said.startswith(" ".join(["usage: flow3d", *words]))
     assert said.isascii()
+
+
+def test_files_that_break_off_are_one_line_too(tmp_path):
+    """Decoders print to the process's own stderr, past Python."""
+    write_image(tmp_path / "whole.png", torch.zeros(3, 64, 64))
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:100])
+    (tmp_path / "half.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(range(256)))
+    for source, driving, line in (
+        ("half.png", "talking_head", "error: SOURCE: expected an image that OpenCV can decode, got 'half.png'\n"),
+        ("whole.png", "half.mp4", "error: DRIVING: expected frames of a film or a folder, got none in 'half.mp4'\n"),
+    ):
+        words = [sys.executable, "-m", "flow3d", "reenact", source, driving, "out.gif"]
+        job = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert (job.returncode, job.stdout, job.stderr) == (2, "", line)
 
 
 def test_the_script_and_the_module_are_one():
