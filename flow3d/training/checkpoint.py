@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training needs to go on as if it had never stopped, in one file, whole or not there."""
+"""Checkpoints: one file with everything that a training needs to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Checkpoint:
         return {"format": FORMAT} | self.__dict__ | {"training": self.training.to_json()}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``checkpoint.pt``, beside its place first; a full disk leaves the old one.
+        """Write ``checkpoint.pt`` under another name first, so that a full disk leaves the old one.
 
         Raises:
             OSError: it could not be written.
@@ -59,17 +59,17 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
         return Checkpoint(**content)
 
 
-def check_fits(found: Checkpoint, wanted: TrainingConfig, renderer: RendererConfig) -> None:
-    """Refuse to go on from a checkpoint of something else. A switch that is younger than it counts as its default.
+def check_fits(earlier: Checkpoint, wanted: TrainingConfig, renderer: RendererConfig) -> None:
+    """Check that a training can go on from a checkpoint. A switch that the checkpoint lacks counts as its default.
 
     Raises:
-        ValueError: of another preset, recipe, phase or network, or of more steps; the message names which.
+        ValueError: the preset, recipe, phase or network is another, or it has more steps; the message names which.
     """
     for name in ("preset", "recipe", "phase"):
-        here, there = getattr(wanted, name), getattr(found.training, name)
+        here, there = getattr(wanted, name), getattr(earlier.training, name)
         if here != there:
             raise ValueError(f"resume: expected a checkpoint of {name} {here}, got one of {name} {there}")
-    if RendererConfig.from_json(found.renderer) != renderer:
+    if RendererConfig.from_json(earlier.renderer) != renderer:
         raise ValueError(f"resume: the checkpoint's network is not preset {wanted.preset} as it is now")
-    if found.step > wanted.steps:
-        raise ValueError(f"resume: expected a checkpoint of at most {wanted.steps} steps, got one of {found.step}")
+    if earlier.step > wanted.steps:
+        raise ValueError(f"resume: expected a checkpoint of at most {wanted.steps} steps, got one of {earlier.step}")

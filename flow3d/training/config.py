@@ -14,7 +14,7 @@ EXTENSIONS = ("flow", "rgb", "mask", "painted", "alpha")  # terms that the paper
 
 @dataclass(frozen=True)
 class TrainingConfig(Configuration):
-    """Numbers and switches of one phase; gains quoted beside a switch are of one run each of a 64 px prototype.
+    """Numbers and switches of one phase; a gain quoted beside a switch comes from one run of a 64 px prototype.
 
     ``lambda_pw`` and the other weights of Eq. 9 may be set as if they were fields.
 
@@ -26,41 +26,41 @@ class TrainingConfig(Configuration):
     preset: Preset = "tiny"
     recipe: Recipe = "strict"
     phase: Literal[1, 2] = 1
-    steps: Count = 20_000  # of this phase; the schedule of the learning rate counts by it
+    steps: Count = 20_000  # of this phase; the learning rate's schedule spans them
     batch: Batch = 8  # pictures per step and process: half are pairs, half the same pairs the other way round
     seed: Seed = 0  # of the first weights and of the order of the pairs
     learning_rate: Positive = 1e-4  # Adam's
     decay: Positive = 5.0  # the learning rate is divided by it ...
     decay_at: Share = 0.5  # ... after this share of the steps
     lambdas: Lambdas = field(default_factory=Lambdas)  # the weights of Eq. 9
-    features: Literal["vgg19", "head", "pyramid"] = "pyramid"  # what the perceptual losses look through
+    features: Literal["vgg19", "head", "pyramid"] = "pyramid"  # the network of the perceptual losses
 
     # The paper is silent
     clip: Positive = 10.0  # largest norm of the gradient; the first steps reach 1,000 and would spoil the weights
-    ema: Share = 0.998  # decay of the averaged weights, which are those that are kept
+    ema: Share = 0.998  # decay of the averaged weights, which are the ones to use
     cyclic_detach: bool = False  # Eq. 3: True stops the gradient at the warped picture, so only the way back is trained
     target_detach: bool = True  # Eq. 4: True stops the gradient to the target's features; False blurs them
 
     # Extensions: how the steps are spent
     rate_warmup: Whole = 0  # steps over which the learning rate grows from zero
     rate_linear: bool = False  # after ``decay_at`` the learning rate falls linearly, to 1 / ``decay`` at the end
-    # Share of phase 1 that trains the flow alone, on the exact one. 60 s of it did what took 150 s beside the
-    # photometric losses, which disturb a flow that is still wrong.
+    # Share of phase 1 that trains the flow alone, against the exact flow. 60 s of it did as much as 150 s together with
+    # the photometric losses, which disturb a flow that is still wrong.
     flow_warmup: Share = 0.0
     # The 3D warp loss and the autoencoder take turns, each on every n-th step, the cyclic loss on every 2n-th.
     sparse_terms: Count = 1
-    frozen_warp: Share = 0.0  # share of phase 2 in which the warping stage stands still; the rest trains twice as fast
+    frozen_warp: Share = 0.0  # share of phase 2 in which the warping stage is frozen; the rest trains twice as fast
 
     # Extensions: losses
-    # Weight of the exact flow, in halves of the frame. The flow's error fell from 4.1 px to 2.2 px; only the source's
-    # coefficients gained more.
+    # Weight of the distance to the exact flow, in halves of the frame. It lowered the flow's error from 4.1 px to
+    # 2.2 px; only ``source_coefficients`` gained more.
     flow_weight: Weight = 0.0
     # Share of that weight at the end of phase 1, after a linear fall from the warm-up's end, and in phase 2. At 0.2 the
     # photometric losses pulled the flow away: its error on unseen pairs rose from 13.8 % to 14.6 % of the zero flow's
     # in 2,050 steps.
     flow_rest: Share = 1.0
-    # Share of the exact flow's loss that looks at the flow before the residual. Without it the residual, which is 2D,
-    # learns most of the motion: the flow network's own flow kept 60 % of the zero flow's error.
+    # Weight, in the exact flow's loss, of the flow before the residual. Without it the residual, which is 2D, learns
+    # most of the motion: the flow network's own flow kept 60 % of the zero flow's error.
     coarse_flow: Weight = 0.0
     rgb_loss: Weight = 0.0  # of the source's warped pixels; sharpness rose from .56 to .67
     mask_loss: Weight = 0.0  # of the mask between warped and painted, against what the source shows
@@ -70,7 +70,7 @@ class TrainingConfig(Configuration):
     alpha_loss: Weight = 0.0  # of the refiner's matte
 
     # Extensions: pairs and regions
-    cross_pairs: Share = 0.0  # share of pairs whose target moves as another person does; the frames need two clips
+    cross_pairs: Share = 0.0  # share of pairs whose target moves as another person does; the cache needs two clips
     # Share of pairs that differ in one expression instead of in pose. With them and the weights below, the response to
     # a blink rose from .05 to .45.
     hard_pairs: Share = 0.0
@@ -91,7 +91,7 @@ class TrainingConfig(Configuration):
 
     @property
     def frozen_steps(self) -> int:
-        """Steps during which the warping stage stands still."""
+        """Steps during which the warping stage is frozen."""
         return round(self.frozen_warp * self.steps) if self.phase == 2 else 0
 
     def rate(self, step: int) -> float:

@@ -1,4 +1,4 @@
-"""A training's folder: who may write it, and the checkpoint that lies there, of whatever network."""
+"""A training's folder: which process may write it, and the checkpoint in it, of any network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainingFolder:
 
     Args:
         out: the folder.
-        resume: the checkpoint that lies there is gone on from.
+        resume: go on from the checkpoint in it.
 
     Raises:
         ValueError: the folder holds a training already.
@@ -37,10 +37,10 @@ class TrainingFolder:
 
     @contextmanager
     def claimed(self, first: bool = True) -> Generator[None]:
-        """Hold the folder while the training runs; of several processes, the ``first`` holds it for all.
+        """Hold the folder while the training runs; among several processes, only the ``first`` claims it.
 
         Raises:
-            ValueError: another training runs into the folder, or has done so since this one was made.
+            ValueError: another training writes the folder, or has done so since this one was made.
             OSError: the folder cannot be made or written.
         """
         if not first:
@@ -65,7 +65,7 @@ class TrainingFolder:
             raise ValueError(f"out: {name!r} holds a training already; resume it, or choose another folder")
 
     def _state(self) -> tuple[int, ...] | None:
-        """What changes whenever a checkpoint is written; None where there is none."""
+        """Numbers that change whenever a checkpoint is written; None where there is no checkpoint."""
         try:
             status = (self.path / FILE).stat()
         except OSError:
@@ -74,7 +74,7 @@ class TrainingFolder:
 
 
 def save_content(folder: str | os.PathLike[str], content: Mapping[str, Any]) -> Path:
-    """Write a folder's ``checkpoint.pt``, whatever was trained.
+    """Write a folder's ``checkpoint.pt``, of any network.
 
     Raises:
         OSError: it could not be written; an earlier one is still there.
@@ -89,7 +89,7 @@ def save_content(folder: str | os.PathLike[str], content: Mapping[str, Any]) -> 
 
 @contextmanager
 def reading(folder: str | os.PathLike[str]) -> Generator[None]:
-    """Whatever a damaged checkpoint raises in the block becomes one ValueError that names the file and the reason."""
+    """Turn any error that a damaged checkpoint raises in the block into a ValueError with the file and the reason."""
     try:
         yield
     except Exception as error:
@@ -102,11 +102,11 @@ def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())[:200]
     if isinstance(error, KeyError) and isinstance(error.args[0], str):
         return f"no {text} in it"
-    return text if any(map(str.isalpha, text)) else "it is no file of torch's"
+    return text if any(map(str.isalpha, text)) else "it is not a file of torch"
 
 
 def read_content(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The contents of a folder's ``checkpoint.pt``, whatever was trained.
+    """The contents of a folder's ``checkpoint.pt``, of any network.
 
     Raises:
         FileNotFoundError: there is none.
@@ -122,10 +122,10 @@ def read_content(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def check_types(content: Mapping[str, Any], steps: int) -> None:
-    """Refuse contents that no training wrote: what every checkpoint has, with the right types.
+    """Check that the contents have what every training writes, with the right types.
 
     Raises:
-        ValueError: another type, or a number of steps that a training of ``steps`` does not have.
+        ValueError: another type, or a step outside of 0 to ``steps``.
         KeyError: something is missing.
     """
     step, seconds = content["step"], content["seconds"]
@@ -142,7 +142,7 @@ def check_types(content: Mapping[str, Any], steps: int) -> None:
 
 
 def restore(network: nn.Module, optimiser: Optimizer, content: Mapping[str, Any]) -> None:
-    """Fill network and optimiser from the "weights" and the "optimiser" of a checkpoint; look at what is "averaged".
+    """Fill network and optimiser from a checkpoint's "weights" and "optimiser"; check the shapes of "averaged".
 
     Raises:
         Exception: any, where the contents do not fit; see :func:`reading`.

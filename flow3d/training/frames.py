@@ -1,4 +1,4 @@
-"""The frames that a training is given: of the right size and persons, and in a card's memory where they fit."""
+"""Checks of the frames that a training reads, and a copy of them in a card's memory where they fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_frames(
         size: side of the frames in pixels that ``preset`` needs; without it, any will do.
 
     Raises:
-        ValueError: another size, data of seeds that validate, or held-out frames of seeds that train.
+        ValueError: another size, validation seeds in ``data``, or training seeds in ``held_out``.
     """
     for name, cache in (("data", data), ("held_out", held_out)):
         if cache is not None and size is not None and cache.size != size:
@@ -34,7 +34,7 @@ def check_frames(
 def hold_on_card(caches: Iterable[FrameCache | None], device: torch.device) -> None:
     """Copy each cache to a card's memory, if it takes less than half of what is free; batches are then made there.
 
-    Call it when the networks lie on the card already, as those of a trainer do once it is made.
+    Call it after a trainer is made, whose networks then lie on the card already.
     """
     if device.type != "cuda":
         return

@@ -20,7 +20,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """A graph, what it writes into, and the gradients it leaves."""
+    """A graph, the losses that it writes, and the gradients that it leaves."""
 
     graph: torch.cuda.CUDAGraph
     terms: LossTerms
@@ -28,12 +28,12 @@ class Recorded:
 
 
 class GraphedLoss:
-    """Losses and gradients of a step, replayed from graphs: one for each set of terms that the steps take turns with.
+    """Losses and gradients of a step, replayed from CUDA graphs; every set of terms has a graph of its own.
 
     Args:
-        compute: losses of a batch at a step; on the card, and without a look at a number there.
-        parameters: whose gradients are wanted.
-        config: says which steps are alike.
+        compute: losses of a batch at a step; it works on the card and reads no number from it.
+        parameters: the parameters that need gradients.
+        config: decides which steps compute the same terms.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class GraphedLoss:
     def _record(self, batch: Batch, step: int) -> Recorded:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # compiles and chooses what a recording may not
+        with torch.cuda.stream(stream):  # compiles kernels and chooses algorithms, which a recording may not
             self._clear()
             self.compute(batch, step).total.backward()
         torch.cuda.current_stream().wait_stream(stream)

@@ -1,7 +1,7 @@
-"""What the embedding learns from: pictures of persons, each in three sessions.
+"""Training pictures of the identity embedding: persons, each in three sessions.
 
-Every session has another light, other clothes, another background and somebody else's motion. What stays is the shape
-of the head, its skin, eyes, brows and hair.
+Every session has another light, other clothes, another background and somebody else's motion. The shape of the head,
+its skin, eyes, brows and hair stay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, t
 from ..threads import one_thread
 
 SESSIONS = 3
-CLIP = 160  # frames, of which a session shows a few; the last session makes faces
+CLIP = 160  # frames of a session's motion, a few of which are rendered; in the last session the person makes faces
 SESSION = ("light", "cloth", "cloth_colours", "background", "background_seed")  # what changes with the session
 ARRAYS = ("person", "alpha", "background", "first")
 Arrays = dict[str, np.ndarray]
@@ -51,8 +51,8 @@ def render_persons(first: int, persons: int, frames: int) -> Arrays:
         rng = np.random.default_rng([seed, 7])
         own = Person.random(seed)
         for session in range(SESSIONS):
-            other = random_appearance(rng)
-            look = dataclasses.replace(own.look, **{name: getattr(other, name) for name in SESSION})
+            appearance = random_appearance(rng)
+            look = dataclasses.replace(own.look, **{name: getattr(appearance, name) for name in SESSION})
             person = Person(own.alpha, look, own.head, own.camera)
             moves = making_faces if session == SESSIONS - 1 else talking_head
             motion = moves(CLIP, int(rng.integers(first, first + persons)))
@@ -67,7 +67,7 @@ def render_persons(first: int, persons: int, frames: int) -> Arrays:
 
 
 def write_persons(path: str | os.PathLike[str], arrays: Arrays) -> None:
-    """Keep what :func:`render_persons` gave.
+    """Write the arrays of :func:`render_persons` to a file.
 
     Raises:
         OSError: no room, or no permission.
@@ -78,11 +78,11 @@ def write_persons(path: str | os.PathLike[str], arrays: Arrays) -> None:
 
 
 def read_persons(path: str | os.PathLike[str]) -> Arrays:
-    """Read what :func:`write_persons` kept.
+    """Read the arrays that :func:`write_persons` wrote.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is damaged, it holds something else, or persons that validate.
+        ValueError: it is damaged, or it holds something else or persons of validation seeds.
     """
     name = os.fspath(path)
     if not Path(path).is_file():
@@ -103,7 +103,7 @@ def read_persons(path: str | os.PathLike[str]) -> Arrays:
 def compose(
     data: Arrays, who: Int[np.ndarray, " B"], frame: Int[np.ndarray, " B"], behind: Int[np.ndarray, "B 2"]
 ) -> Float[Tensor, "B 3 64 64"]:
-    """Frames before the backgrounds ``behind`` (of which person, of which session), in [-1, 1]."""
+    """Frames in [-1, 1] in front of the backgrounds ``behind``, each given by a person and a session."""
     person = torch.from_numpy(data["person"][who, frame]).float()
     alpha = mask_from_bytes(torch.from_numpy(data["alpha"][who, frame])[:, None])
     background = torch.from_numpy(data["background"][behind[:, 0], behind[:, 1]]).float()
@@ -111,7 +111,7 @@ def compose(
 
 
 def draw(data: Arrays, rng: np.random.Generator, count: int) -> tuple[Float[Tensor, "B 3 64 64"], Int[Tensor, " B"]]:
-    """Random frames before anybody's background, mirrored, shifted, tinted and blurred at random, and who they show."""
+    """Frames in front of random backgrounds, mirrored, shifted, tinted, blurred at random, and the persons in them."""
     persons, frames = data["person"].shape[:2]
     who, frame = rng.integers(persons, size=count), rng.integers(frames, size=count)
     behind = np.stack([rng.integers(persons, size=count), rng.integers(SESSIONS, size=count)], 1)
@@ -125,7 +125,7 @@ def draw(data: Arrays, rng: np.random.Generator, count: int) -> tuple[Float[Tens
     gain = torch.from_numpy(rng.uniform(0.9, 1.1, (count, 1, 1, 1)) * rng.uniform(0.96, 1.04, (count, 3, 1, 1))).float()
     images = ((images + 1) * gain - 1).clamp_(-1, 1)
     soft, side = torch.from_numpy(np.flatnonzero(rng.random(count) < 0.3)), int(rng.integers(24, SIZE))
-    if len(soft):  # as a picture of fewer pixels, enlarged: a renderer's are soft
+    if len(soft):  # as if enlarged from fewer pixels, since a renderer's pictures are soft
         small = functional.interpolate(images[soft], (side, side), mode="bilinear", antialias=True)
         images[soft] = functional.interpolate(small, (SIZE, SIZE), mode="bilinear")
     return images, torch.from_numpy(who)

@@ -49,13 +49,16 @@ class IdentityTraining(Configuration):
 
 
 def train(config: IdentityTraining, data: Arrays, minutes: float | None = None) -> tuple[IdentityEmbedding, list[str]]:
-    """Cross-entropy of cosine logits over the persons of ``data``; the averaged embedding and its curve as CSV lines.
+    """Train with the cross-entropy of cosine logits over the persons of ``data``.
 
     With a limit of ``minutes`` the schedule is fitted to it: the rate falls with the share of the time that has passed.
 
+    Returns:
+        The embedding with the averaged weights, and its curve as CSV lines.
+
     Raises:
         FloatingPointError: the loss is not finite.
-        KeyboardInterrupt: Ctrl-C; nothing is kept.
+        KeyboardInterrupt: Ctrl-C; nothing is saved.
     """
     torch.manual_seed(config.seed)
     persons, first = len(data["person"]), int(data["first"])
@@ -111,7 +114,7 @@ def _loss(embedding: IdentityEmbedding, centres: Tensor, images: Tensor, who: Te
 
 
 def measure(embedding: IdentityEmbedding, data: Arrays) -> dict[str, dict[str, float]]:
-    """:func:`verification` of the embedding on ``data``; beside it the pixels themselves, and an untrained network."""
+    """:func:`verification` of the embedding on ``data``; to compare, also of plain pixels and an untrained network."""
     persons, frames = data["person"].shape[:2]
     who, frame = np.divmod(np.arange(persons * frames), frames)
     session = frame // (frames // SESSIONS)
@@ -134,19 +137,19 @@ def card(measured: dict[str, dict[str, float]], persons: int, frames: int) -> st
     ]
     return "\n".join([
         f"## Held-out persons (seeds from {HELD_OUT:,}): {persons}, {frames} pictures of each",
-        "", "Two pictures that are compared are of different sessions: other light, clothes, background, motion.", "",
+        "", "The pictures of a pair are of different sessions: other light, clothes, background and motion.", "",
         "| | AUC, same or other | top-1 | cosine, same | cosine, other |", "|---|---|---|---|---|", *rows,
     ])  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Render what is missing, train, measure on persons that were never seen, and write the weights."""
+    """Render the pictures if they are missing, train, measure on held-out persons, and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="file of pictures; rendered first where there is none")
+    parser.add_argument("--data", type=Path, required=True, help="file of pictures; rendered first if missing")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights and curve")
     parser.add_argument("--persons", type=int, default=PERSONS)
     parser.add_argument("--steps", type=int, default=IdentityTraining.steps)
-    parser.add_argument("--minutes", type=float, help="stop then; the learning rate falls accordingly")
+    parser.add_argument("--minutes", type=float, help="stop after this time; the learning rate falls with it")
     parser.add_argument("--bf16", action="store_true", help="multiply in bfloat16")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

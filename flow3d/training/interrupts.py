@@ -1,4 +1,4 @@
-"""Ending politely: what was asked to stop finishes its step first."""
+"""Stopping between two steps: Ctrl-C and SIGTERM let the running step finish."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts() -> Generator[threading.Event]:
-    """An event that the first Ctrl-C, or a polite request to end, sets; a second Ctrl-C stops at once."""
+    """Yield an event that the first Ctrl-C or SIGTERM sets; a second one stops at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

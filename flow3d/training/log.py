@@ -1,4 +1,4 @@
-"""What a training leaves to look at: metrics.csv, TensorBoard where it is installed, and contact sheets."""
+"""The records of a training: metrics.csv, TensorBoard where it is installed, and contact sheets."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Metrics(CsvLog):
     """Rows of numbers in ``metrics.csv``, and in TensorBoard where it is installed.
 
     Args:
-        folder: where to.
-        step: of a resumed training; see :class:`CsvLog`.
+        folder: the training's folder.
+        step: the step from which a training is resumed; see :class:`CsvLog`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], step: int = 0) -> None:
@@ -62,9 +62,10 @@ def _board(folder: Path, step: int) -> Any:
 
 @torch.no_grad()
 def look(renderer: FlowRenderer, batch: Batch) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """Re-enact a batch; return the contact sheet's columns, and how well it went.
+    """Re-enact a batch; return the contact sheet's columns, and scores.
 
-    PSNR of the output, and of copying the source, in dB; error of the flow on the visible person in pixels.
+    The scores are the PSNR of the output and of the unchanged source, in dB, and the error of the flow on the visible
+    person, in pixels.
     """
     columns: dict[str, list[Tensor]] = {name: [] for name in SHEET}
     errors, flows = [], []

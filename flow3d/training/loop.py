@@ -22,29 +22,29 @@ from ..files import write_whole
 from .interrupts import interrupts
 
 Outcome = Literal["finished", "paused", "interrupted"]
-WISHES: tuple[Outcome, ...] = ("finished", "paused", "interrupted")  # of several processes' wishes the last one counts
+WISHES: tuple[Outcome, ...] = ("finished", "paused", "interrupted")  # several processes follow the last of theirs
 Result = TypeVar("Result")
 
 
 def half_cosine(share: float) -> float:
-    """What is left of a learning rate when ``share`` of the training is done: it falls from 1 to 0 as half a cosine."""
+    """The factor of a learning rate when ``share`` of the training is done; it falls from 1 to 0 as half a cosine."""
     return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def warmed_up(step: int, warmup: int) -> float:
-    """What ``step``, counted from 0, has of its learning rate, which grows in a line over ``warmup`` steps."""
+    """The factor of a learning rate at ``step``, counted from 0; it grows linearly to 1 over ``warmup`` steps."""
     return min(1.0, (step + 1) / warmup) if warmup else 1.0
 
 
 class AveragedWeights:
-    """A running mean of a network's weights, m <- d m + (1 - d) w; it is what a training keeps.
+    """A running mean of a network's weights, m <- d m + (1 - d) w; a trained network gets the mean.
 
     The decay d grows as step / (step + 10), so that the first weights are soon forgotten. Integers are not averaged.
 
     Args:
         state: the weights to begin with, by name; they are copied.
         decay: the largest d.
-        device: where the mean lies; without it, beside the weights.
+        device: of the mean; None means that of the weights.
     """
 
     def __init__(self, state: Mapping[str, Tensor], decay: float, device: torch.device | str | None = None) -> None:
@@ -60,13 +60,13 @@ class AveragedWeights:
 
 
 class Timer:
-    """Tells when so many minutes have passed since it last did."""
+    """A timer that is due once every ``minutes``."""
 
     def __init__(self, minutes: float) -> None:
         self.seconds, self.last = 60 * minutes, time.monotonic()
 
     def due(self) -> bool:
-        """Whether they have passed; if so, they are counted anew."""
+        """Whether the minutes have passed; if so, the timer starts again."""
         now = time.monotonic()
         if now - self.last <= self.seconds:
             return False
@@ -75,7 +75,7 @@ class Timer:
 
 
 class Loop:
-    """The steps of a training, until all are done, step ``until``, so many ``minutes`` have passed, or Ctrl-C.
+    """The steps of a training, until all are done, ``until`` are done, ``minutes`` have passed, or Ctrl-C comes.
 
     Several processes stop after the same step: if one stopped alone, the others would wait for its gradients.
 
@@ -90,7 +90,7 @@ class Loop:
         done: how many of them are done already. ``spent``: the seconds that they took.
         until: stop when so many are done.
         minutes: stop after this time.
-        accelerator: the Accelerator that knows the other processes; without it there are none.
+        accelerator: the Accelerator of a training of several processes; None means one process.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Loop:
         self._open.close()
 
     def __iter__(self) -> Iterator[int]:
-        """The steps' numbers, counted from 0. Before the next one is given, a step must have been done."""
+        """The steps' numbers, counted from 0. Do each step before taking the next number."""
         while self.done < self.last:
             yield self.done
             self.done += 1
@@ -128,11 +128,11 @@ class Loop:
 
     @property
     def seconds(self) -> float:
-        """What the training has taken, with the seconds spent before."""
+        """How long the training has taken, including the seconds spent before."""
         return self.spent + time.monotonic() - self.begun
 
     def _agree(self) -> Outcome:
-        """What this process wishes, or another one that wishes to stop."""
+        """The outcome that all processes follow: the last in ``WISHES`` of those that they wish."""
         late = self.done < self.steps and time.monotonic() - self.begun > self.limit
         wish = 2 if self._stop.is_set() else int(late)
         if self.accelerator is not None and self.accelerator.num_processes > 1:
@@ -141,7 +141,7 @@ class Loop:
 
 
 def or_warn(action: Callable[[], Result], failure: str) -> Result | None:
-    """Return what ``action`` does; if it raises, warn of the ``failure`` instead, since the training is worth more."""
+    """Return the result of ``action``; if it raises, warn of the ``failure``, so that the training goes on."""
     try:
         return action()
     except Exception as error:
@@ -152,14 +152,14 @@ def or_warn(action: Callable[[], Result], failure: str) -> Result | None:
 class CsvLog:
     """Rows of numbers in a CSV file: each holds the means over the steps since the last one; a missing number is empty.
 
-    A log never ends a training: what cannot be written, or read again, is said in a warning. Of a resumed training the
-    first row may be the mean of fewer steps than that of one that was never stopped; its weights are the same.
+    A log never ends a training: where it cannot write or read, it warns. A resumed training's first row may average
+    fewer steps than the same row of a training that was never stopped; the weights are the same.
 
     Args:
-        path: where to.
+        path: the file.
         columns: their names; the first two are "step" and "seconds".
         step: 0 begins a new file. Else the rows up to this step stay. Later rows are dropped, since a resumed training
-            writes them again, and so are lines that are no rows, which a crash may leave.
+            writes them again. Broken lines, which a crash may leave, are dropped too.
     """
 
     def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], step: int = 0) -> None:
@@ -170,12 +170,12 @@ class CsvLog:
         or_warn(lambda: self._append(""), f"{self.path}: cannot be written")
 
     def add(self, numbers: Mapping[str, float]) -> None:
-        """Take one step's numbers into the next row."""
+        """Add one step's numbers to the next row."""
         for name, value in numbers.items():
             self._sums.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """What the next row holds so far."""
+        """The means of the numbers added since the last row."""
         return {name: sum(values) / len(values) for name, values in self._sums.items()}
 
     def write(self, step: int, seconds: float) -> dict[str, float]:
@@ -201,7 +201,7 @@ class CsvLog:
         with self.path.open("ab", buffering=0) as file:
             end = file.tell()
             if file.write(content) < len(content):
-                file.truncate(end)  # else the next row would stand behind half a row
+                file.truncate(end)  # else the next row would follow half a row
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _kept(self, step: int) -> list[dict[str, str]]:
@@ -209,12 +209,12 @@ class CsvLog:
         if not self.path.exists():
             return []
         text = self.path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
-        *lines, torn = text.split("\n")  # a whole line has an end
+        *lines, torn = text.split("\n")  # text after the last line end is half a row
         names = lines.pop(0).split(",") if lines and lines[0].startswith("step,") else self.columns
         rows = [row for line in lines if (row := _row(names, line)) and float(row["step"]) <= step]
         dropped = len(lines) + bool(torn) - len(rows)
         if dropped:
-            warnings.warn(f"{self.path}: dropped {dropped} rows, damaged or behind step {step}", stacklevel=5)
+            warnings.warn(f"{self.path}: dropped {dropped} rows, damaged or after step {step}", stacklevel=5)
         return [{name: row[name] for name in self.columns if name in row} for row in rows]
 
 

@@ -1,7 +1,7 @@
 """The paper's losses, Eq. 2 to 9 (section 3.5), each a function named after its symbol.
 
-All are means, never sums, so that the lambdas fit every preset. Images are (B,3,H,W) in [-1, 1]; where a loss looks
-through a feature network, the pyramid of an image may be given in its place (:meth:`Perceptual.pyramid`).
+All are means, never sums, so that the lambdas fit every preset. Images are (B,3,H,W) in [-1, 1]; a loss that compares
+features also takes the pyramid of an image in its place (:meth:`Perceptual.pyramid`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..fields import Configuration, Weight
 from .perceptual import Images, Perceptual
 
 Scalar = Float[Tensor, ""]
-PERCEPTUAL = ("pw", "3df", "inp", "pr", "sr")  # the terms that look through a feature network
+PERCEPTUAL = ("pw", "3df", "inp", "pr", "sr")  # the terms that compare features of a network
 
 
 def loss_pw(w: Images, t: Images, judge: Perceptual) -> Scalar:
@@ -29,7 +29,7 @@ def loss_pw(w: Images, t: Images, judge: Perceptual) -> Scalar:
 
 
 def loss_cw(i_bw: Float[Tensor, "B 3 H W"], i: Float[Tensor, "B 3 H W"]) -> Scalar:
-    """Eq. 3, the cyclic warp loss: mean absolute difference between what :func:`cyclic_warp` gave and the source."""
+    """Eq. 3, the cyclic warp loss: mean absolute difference of the picture of :func:`cyclic_warp` and the source."""
     return _difference(i_bw, i, "i_bw", "i").abs().mean()
 
 
@@ -44,7 +44,7 @@ def cyclic_warp(
 
     Args:
         stage: picture (B,3,H,W) and motion vector (B,Z) -> warped picture: encoder, flow, warp and decoder.
-        w: what the stage made of the source. ``z_s``: the source's motion vector.
+        w: the source as the stage warped it. ``z_s``: the source's motion vector.
         cyclic_detach: let no gradient reach the first flow through ``w``. The paper (section 3.5) does not say. The
             default is False, because True trains the way back alone, on pictures that the network made itself.
     """
@@ -56,7 +56,7 @@ def loss_3dw(
 ) -> Scalar:
     """Eq. 4: mean squared error of the warped feature volume ``f_w`` to that of the target's foreground, ``t_if``.
 
-    ``target_detach`` keeps gradients from ``t_if``: else the encoder lowers the loss by blurring its features. The
+    ``target_detach`` stops the gradient to ``t_if``: else the encoder lowers the loss by blurring its features. The
     paper (section 3.5) does not say; False takes the formula literally.
     """
     return _difference(f_w, t_if.detach() if target_detach else t_if, "f_w", "t_if").square().mean()
@@ -139,7 +139,7 @@ def loss_total(
 
     Raises:
         ValueError: no term, a term without a weight, an extension named as one of the paper's terms, or perceptual
-            terms that do not say through which features they looked.
+            terms without a ``judge``.
     """
     weights, extra = (lambdas or Lambdas()).by_term(), dict(extensions or {})
     if clash := weights.keys() & extra.keys():
@@ -172,7 +172,8 @@ def check_finite(terms: LossTerms | Mapping[str, Scalar]) -> None:
         raise FloatingPointError(f"loss: expected finite terms, got {', '.join(bad)}")
 
 
-def _difference(value: Tensor, expected: Tensor, name: str, other: str) -> Tensor:
+def _difference(value: Tensor, expected: Tensor, name: str, expected_name: str) -> Tensor:
     if value.shape != expected.shape:
-        raise ValueError(f"{name}: expected the shape of {other}, {tuple(expected.shape)}, got {tuple(value.shape)}")
+        wanted = f"the shape of {expected_name}, {tuple(expected.shape)}"
+        raise ValueError(f"{name}: expected {wanted}, got {tuple(value.shape)}")
     return value.float() - expected.float()

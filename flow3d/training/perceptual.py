@@ -1,4 +1,4 @@
-"""Feature networks that judge pictures, and the perceptual and style distances over them (Eq. 2 and 5 to 8)."""
+"""Feature networks: pictures (B,3,H,W) -> maps (B,C,h,w); perceptual and style distances of them (Eq. 2, 5 to 8)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..perception.regressor import CoefficientRegressor
 
 SCALES = 4  # 1, 1/2, 1/4 and 1/8 of the image
 Pyramid = list[list[Tensor]]  # for each scale, the feature maps (B,C,h,w)
-Images = Float[Tensor, "B 3 H W"] | Pyramid  # a pyramid made earlier saves computing it again
+Images = Float[Tensor, "B 3 H W"] | Pyramid  # a pyramid that is given is not computed again
 
 
 @runtime_checkable
 class Features(Protocol):
-    """What a perceptual distance looks through: images (B,3,H,W) in [-1, 1] -> a list of feature maps (B,C,h,w).
+    """The network of a perceptual distance: images (B,3,H,W) in [-1, 1] -> a list of feature maps (B,C,h,w).
 
     Attributes:
         name: stands in every result, so that no two feature networks are mistaken for each other.
-        smallest: shortest side in pixels that it can look at.
+        smallest: shortest side in pixels that it accepts.
     """
 
     name: str
@@ -92,7 +92,7 @@ class VGG19Features(nn.Module):
 class PyramidFeatures(nn.Module):
     """Pixels, their differences, and two random convolutions of a fixed seed: a stand-in that needs no weights.
 
-    :class:`Perceptual` lays it over several scales. It knows edges and textures, nothing of faces or objects.
+    :class:`Perceptual` applies it at several scales. It responds to edges and textures, not to faces or objects.
     """
 
     CHANNELS = (12, 24)
@@ -116,18 +116,18 @@ class PyramidFeatures(nn.Module):
 
 
 class HeadFeatures(nn.Module):
-    """Five taps of a network that learned to tell the coefficients and the identity of procedural heads.
+    """Five taps of a regressor, which learned to read coefficients and identity from pictures of procedural heads.
 
     The stand-in for VGG-19 where its weights are missing: it knows eyes, mouths and poses of these heads, and nothing
     else. Each tap is scaled to a mean of one on held-out pictures, so that none outweighs the others.
 
     Args:
-        weights: a regressor's folder, or the name of a shipped one; None is the one that trains. See
+        weights: a regressor's folder, or the name of a shipped one; None means the shipped one for training. See
             :class:`flow3d.perception.CoefficientRegressor`.
 
     Raises:
         FileNotFoundError: no such folder or name, or a file of it is missing.
-        ValueError: a damaged file, or a regressor that is kept for scoring: what scores must never train.
+        ValueError: a damaged file, or a regressor that is kept for scoring and must never help to train.
     """
 
     smallest = 32  # five halvings
@@ -152,12 +152,12 @@ class HeadFeatures(nn.Module):
 class Perceptual(nn.Module):
     """Perceptual and style distance over one feature network. All is computed in float32, mixed precision or not.
 
-    Images are (B,3,H,W) in [-1, 1]; instead of one, its :meth:`pyramid` may be given where several losses share it.
+    Images are (B,3,H,W) in [-1, 1]; an image's :meth:`pyramid` may stand in its place, so that losses can share it.
     Gradients reach the first argument of a distance, never the target. A feature module is frozen.
 
     Args:
         features: the feature network; its name becomes part of ``name``.
-        scales: how many halvings are looked at, at most: fewer where the image is too small for the network.
+        scales: sizes at which images are compared, each half of the one before; fewer where an image is too small.
     """
 
     features: Features
@@ -175,7 +175,7 @@ class Perceptual(nn.Module):
         """How many scales an image of this size is compared at.
 
         Raises:
-            ValueError: the image is smaller than the feature network can look at.
+            ValueError: the image is smaller than the feature network accepts.
         """
         side, smallest = min(height, width), self.features.smallest
         if side < smallest:
@@ -234,7 +234,7 @@ def region_distance(
 def perceptual(
     features: str | Features, *, scales: int = SCALES, weights: str | os.PathLike[str] | None = None
 ) -> Perceptual:
-    """The distance over a feature network, chosen by the caller: there is no default and no falling back.
+    """The distance over a feature network that the caller chooses; there is no default and no fallback.
 
     Args:
         features: "vgg19", "head", "pyramid", or a feature network of your own.
@@ -246,7 +246,7 @@ def perceptual(
         FileNotFoundError: "vgg19" without its weights, or no such folder.
     """
     if weights is not None and features not in ("vgg19", "head"):
-        raise ValueError(f"weights: only 'vgg19' and 'head' take some, got some for {features!r}")
+        raise ValueError(f"weights: expected a feature network that loads some, 'vgg19' or 'head', got {features!r}")
     if not isinstance(features, str):
         return Perceptual(features, scales)
     if features not in ("vgg19", "head", "pyramid"):
@@ -260,7 +260,8 @@ def _pairs(image: Pyramid, target: Pyramid) -> list[tuple[Tensor, Tensor]]:
     shapes = [[tuple(m.shape) for maps in pyramid for m in maps] for pyramid in (image, target)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"target: expected feature maps of the shapes {shapes[0]}, got {shapes[1]}")
-    return [(a, b) for one, other in zip(image, target, strict=True) for a, b in zip(one, other, strict=True)]
+    scales = zip(image, target, strict=True)
+    return [(a, b) for image_maps, target_maps in scales for a, b in zip(image_maps, target_maps, strict=True)]
 
 
 def _read_state(path: Path) -> Mapping[str, Any]:

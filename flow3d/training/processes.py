@@ -11,8 +11,8 @@ import torch
 def accelerator(*handlers: Any) -> Any:
     """The Accelerator of this process, in full precision.
 
-    Without a card, Accelerate takes processes that torchrun has started for so many trainings of their own, unless it
-    is told to use the processor.
+    Without a card, Accelerate treats the processes that torchrun has started as separate trainings, unless ``cpu`` is
+    set.
 
     Args:
         handlers: Accelerate's ``kwargs_handlers``.

@@ -1,4 +1,4 @@
-"""What a regressor learns from: cached frames with their coefficients, each time in another light, blur and place."""
+"""Training data of a regressor: cached frames with their coefficients, each time in another light, blur and place."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Pictures:
         places = list(zip(who.tolist(), frame.tolist(), strict=True))
         person = self._stack("black", places)
         alpha = mask_from_bytes(self._stack("alpha", places)[:, None])
-        kind = rng.random(count) if vary else np.zeros(count)  # below .3 their own, .8 another's, .85 plain, else black
+        kind = rng.random(count) if vary else np.zeros(count)  # below .3 own background, .8 another's, .85 plain
         behind = np.where(kind < 0.3, who, rng.integers(self.count, size=count))
         background = self._stack("background", behind)
         if vary:
@@ -92,7 +92,7 @@ class Pictures:
 def shifted(
     images: Float[Tensor, "B 3 64 64"], targets: Float[Tensor, "B 153"], by: NDArray[np.int64]
 ) -> tuple[Float[Tensor, "B 3 64 64"], Float[Tensor, "B 153"]]:
-    """Shift each picture by whole pixels (B, 2), right and down by 1 at most, and its crop along; edges repeat."""
+    """Shift each picture and its crop by whole pixels (B, 2), right and down, by 1 at most; edges repeat."""
     padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
     moved = torch.stack(
         [p[:, 1 - y : 1 - y + SIZE, 1 - x : 1 - x + SIZE] for p, (x, y) in zip(padded, by, strict=True)]
@@ -113,7 +113,7 @@ def _vary(images: Tensor, cut_out: Tensor, rng: np.random.Generator) -> Tensor:
     gain = draw(0.8, 1.2, 1) * draw(0.93, 1.07, 3)
     images = images.mul_(gain).add_(gain - 1 + offset).clamp_(-1, 1)
     soft = torch.from_numpy(np.flatnonzero(rng.random(count) < 0.2))
-    if len(soft):  # as a picture of fewer pixels, enlarged
+    if len(soft):  # as if enlarged from fewer pixels
         side = int(rng.integers(30, SIZE))
         small = functional.interpolate(images[soft], (side, side), mode="bilinear", antialias=True)
         images[soft] = functional.interpolate(small, (SIZE, SIZE), mode="bilinear")

@@ -29,7 +29,7 @@ from .processes import accelerator
 from .regressor_data import Pictures
 
 LOG_EVERY, LOOK_FRAMES = 50, 512
-SEEN = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "gaze_y", "brow_up")  # at 64 px
+SEEN = ("jaw_open", "smile", "pucker", "blink_right", "blink_left", "gaze_x", "gaze_y", "brow_up")  # visible at 64 px
 GROUPS: dict[str, Any] = {  # of coefficients, each a column of metrics.csv
     "held_out/seen": [index(name) for name in SEEN],
     "held_out/rotation": ROTATION,
@@ -51,7 +51,7 @@ class RegressionConfig(Configuration):
     warmup: Whole = 200  # steps over which the rate grows from zero; then it falls as half a cosine to nothing
     weight_decay: Weight = 0.1  # AdamW's
     clip: Positive = 1.0  # largest norm of the gradient
-    ema: Share = 0.998  # decay of the averaged weights, which are those that are kept
+    ema: Share = 0.998  # decay of the averaged weights, which are the ones to use
     identity_weight: Weight = 0.15  # of the 80 identity coefficients, against the 73 of motion
     bf16: bool = False  # multiply in bfloat16: a quarter of the time on a processor or card made for it, else longer
 
@@ -61,7 +61,7 @@ class RegressionConfig(Configuration):
 
 
 def target_weights(identity_weight: float) -> Float[Tensor, " 153"]:
-    """How much each coefficient counts; together they make one. What hardly shows at 64 px counts little."""
+    """The weight of each coefficient; their sum is one. Coefficients that hardly show at 64 px weigh little."""
     weight = torch.full((ANSWER_COUNT,), 0.02)
     weight[: len(EXPRESSIONS)] = 0.5
     weight[[index(name) for name in SEEN]] = 2.0
@@ -74,7 +74,7 @@ class RegressorTrainer:
     """The training of one regressor; every step's pictures follow from seed, step and process alone.
 
     Args:
-        config: how.
+        config: settings of the training.
         data: rendered frames of training seeds, 64 px.
         out: folder for the checkpoint, the averaged weights and metrics.csv.
         held_out: frames of validation seeds; they scale the five maps and fill the last columns of metrics.csv.
@@ -146,14 +146,14 @@ class RegressorTrainer:
         return total
 
     def run(self, until: int | None = None, minutes: float | None = None, save_minutes: float = 2.0) -> Outcome:
-        """Train until all steps are done, step ``until``, so many ``minutes`` have passed, or Ctrl-C; then save.
+        """Train until all steps are done, ``until`` are done, ``minutes`` have passed, or Ctrl-C comes; then save.
 
         Returns:
             "finished" when all steps are done, else "paused", or "interrupted" by Ctrl-C.
 
         Raises:
             FloatingPointError: see :meth:`advance`; the last checkpoint stays.
-            ValueError: another training runs into the folder, or has done so since this one was made.
+            ValueError: another training writes the folder, or has done so since this one was made.
             OSError: the last checkpoint could not be written; an earlier one stays.
         """
         first = self.accelerator.is_main_process

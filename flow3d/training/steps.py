@@ -1,4 +1,4 @@
-"""What one step computes: the raw terms of Eq. 9 for a batch, and those of the extensions that are switched on."""
+"""One training step: a batch -> the raw terms of Eq. 9, and those of the extensions that are switched on."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .config import TrainingConfig
 from .losses import Scalar, cyclic_warp, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
 from .perceptual import Images, Perceptual, region_distance
 
-REST = 0.6  # the weight of what is no face, where a face's skin has 1.6
+REST = 0.6  # the weight of pixels beside the face, where its skin has 1.6
 HIDDEN = 0.3  # the weight of the exact flow where the source does not show the point
-SURE = 0.2  # the weight of the mask where the source shows the point: painted may be as right there, but is softer
+SURE = 0.2  # the weight of the mask where the source shows the point: paint may be right there too, but softer
 
 
 class TrainingStep(nn.Module):
     """The renderer and its losses as one module, so that several processes can share the work.
 
     Args:
-        renderer: what is trained.
+        renderer: the renderer to train.
         config: phase and switches.
         judge: the perceptual distance.
     """
@@ -39,7 +39,7 @@ class TrainingStep(nn.Module):
         self.renderer, self.config, self.judge = renderer, config, judge
 
     def forward(self, batch: Batch, step: int) -> dict[str, Scalar]:
-        """Return the raw terms of this step by name; which they are depends on phase, switches and step."""
+        """Return the raw terms of this step by name; phase, switches and step decide which."""
         batch = batch if self.renderer.config.separate else unseparated(batch)
         weight = region_weight(batch, self.config.region_weights)
         if step < self.config.warmup_steps:
@@ -140,8 +140,8 @@ def unseparated(batch: Batch) -> Batch:
 
 
 def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Tensor, "B 1 S S"] | None:
-    """A weight for every pixel of the target: eyes and brows, and mouth, as given, 1 the skin, 0 the rest; each plus
-    0.6, over 1.6."""
+    """A weight (w + 0.6) / 1.6 for every pixel of the target; w is given for eyes and brows, and for the mouth, it is
+    1 on the skin and 0 elsewhere."""
     if weights is None:
         return None
     total = torch.full_like(batch.target_alpha, REST)
@@ -153,9 +153,9 @@ def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Te
 def loss_flow(
     motion: Flow | Warped, batch: Batch, weight: Float[Tensor, "B 1 S S"] | None = None, share: float = 0.0
 ) -> Scalar:
-    """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of every slice's.
+    """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of the slices' mean.
 
-    ``motion.coarse``, the flow before the residual, counts with ``share``.
+    ``motion.coarse``, the flow before the residual, is added with the weight ``share``.
     """
     size = batch.source.shape[-1]
     flow, coarse = motion.flow, motion.coarse

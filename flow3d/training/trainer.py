@@ -36,8 +36,8 @@ SHEET_SEED = 0
 class Trainer:
     """One phase of training.
 
-    Every step's pairs follow from seed, step and process alone, so a resumed training sees what it would have seen: its
-    weights are the same to the bit. On one card a step is a CUDA graph.
+    Every step's pairs follow from seed, step and process alone, so a resumed training sees the same pairs and ends with
+    the same weights, to the bit. On one card a step is a CUDA graph.
 
     Args:
         config: recipe and sizes; see :func:`training`.
@@ -46,7 +46,7 @@ class Trainer:
         resume: go on from the checkpoint in ``out``.
         start: a folder of weights to begin with, or another phase's ``out``.
         held_out: frames of validation seeds for the contact sheets; without them, they show training pairs.
-        described: the renderer, where it differs from preset and recipe, as in an ablation.
+        described: the renderer's configuration, where it differs from preset and recipe, as in an ablation.
         save_minutes, sheet_minutes: between checkpoints, and between contact sheets.
 
     Raises:
@@ -76,7 +76,7 @@ class Trainer:
             _set_first_weights(self.renderer, data, start)
         step = TrainingStep(self.renderer, config, perceptual(config.features))
         self.judge = step.judge.name
-        # in phase 1 the refiner, and in the warm-up more, has no gradient
+        # the refiner gets no gradient in phase 1, and more networks get none in the warm-up
         self.accelerator = accelerator(DistributedDataParallelKwargs(find_unused_parameters=True))
         optimiser = torch.optim.Adam(self.renderer.parameters(), lr=config.learning_rate)
         if earlier is not None:
@@ -133,7 +133,7 @@ class Trainer:
         return loss_total(raw, self.config.lambdas, judge=self.judge, extensions=self.config.extensions(step))
 
     def _graphed(self) -> GraphedLoss | None:
-        """On one card, a step as one graph; not where the terms' weights differ from step to step."""
+        """A step as one graph, on one card; None where the terms' weights differ from step to step."""
         one_card = self.accelerator.device.type == "cuda" and self.accelerator.num_processes == 1
         if not one_card or self.config.flow_rest != 1:
             return None
@@ -142,7 +142,7 @@ class Trainer:
     def run(
         self, until: int | None = None, minutes: float | None = None, watch: Callable[[Trainer], None] | None = None
     ) -> Outcome:
-        """Train until all steps are done, step ``until``, so many ``minutes`` have passed, or Ctrl-C; then save.
+        """Train until all steps are done, ``until`` are done, ``minutes`` have passed, or Ctrl-C comes; then save.
 
         Args:
             until: stop here, before the schedule's end.
@@ -154,7 +154,7 @@ class Trainer:
 
         Raises:
             FloatingPointError: see :meth:`advance`; the last checkpoint stays.
-            ValueError: another training runs into the folder, or has done so since this one was made.
+            ValueError: another training writes the folder, or has done so since this one was made.
             OSError: the last checkpoint could not be written; an earlier one stays.
         """
         with self.folder.claimed(self.first):
@@ -237,7 +237,7 @@ class Trainer:
 
 
 def _set_first_weights(renderer: FlowRenderer, data: FrameCache, start: str | os.PathLike[str] | None) -> None:
-    """Give a renderer the weights of ``start``, or let its fresh ones know how the data's coefficients spread."""
+    """Give a renderer the weights of ``start``; without it, the mean and deviation of the data's coefficients."""
     if start is None:
         renderer.mapping.standardise(data.coefficients.flatten(0, 1))
         return

@@ -1,4 +1,7 @@
-"""Perceptual features of the regressor: five taps of unit mean, frozen, and never those of the network that scores."""
+"""Perceptual features of the regressor: five taps of unit mean, frozen, and never those of the network that scores.
+
+Tests: perceptual.
+"""
 
 import pytest
 import torch

@@ -200,7 +200,7 @@ def test_what_is_no_row_is_dropped_and_said_once(tmp_path, damage, dropped, kept
         CsvLog(path, COLUMNS, 3)
     assert [(row["step"], row["other"]) for row in rows(path)] == [(step, "1") for step in kept]
     assert [str(warning.message) for warning in said] == (
-        [f"{path}: dropped {dropped} rows, damaged or behind step 3"] if dropped else []
+        [f"{path}: dropped {dropped} rows, damaged or after step 3"] if dropped else []
     )
 
 

@@ -1,4 +1,7 @@
-"""Training a regressor: pictures, falling loss, resuming to the bit, files, refusals, the command line."""
+"""Training a regressor: pictures, falling loss, resuming to the bit, files, refusals, the command line.
+
+Tests: regressor_data, flow3d.commands.regress.
+"""
 
 import errno
 import os

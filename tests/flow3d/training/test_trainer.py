@@ -233,7 +233,7 @@ def test_a_damaged_log_stops_no_resume(data, tmp_path):
     with (tmp_path / "metrics.csv").open("ab") as log:
         log.write(bytes(8))
     resumed = Trainer(config("strict", 1, steps=3), data, tmp_path, resume=True)
-    with pytest.warns(UserWarning, match=r"metrics\.csv: dropped 1 rows, damaged or behind step 2"):
+    with pytest.warns(UserWarning, match=r"metrics\.csv: dropped 1 rows, damaged or after step 2"):
         assert resumed.run() == "finished"
     assert [row["step"] for row in rows(tmp_path)] == ["2", "3"]
 
