@@ -1,4 +1,7 @@
-"""A field's annotation decides what its text means, which values it takes, and what a refusal says; and field_kinds."""
+"""A field's annotation decides what its text means, which values it takes, and what a refusal says.
+
+Tests: field_kinds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table of commands: what is unknown is named with the nearest, and Ctrl-C says what to do next."""
+"""The table of commands: what is unknown is named with the nearest, and Ctrl-C says what to do next.
+
+Tests: __main__.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,7 @@
-"""The four stages joined: shapes, what depends on what, files, and every refusal."""
+"""The four stages joined: shapes, what depends on what, files, and every refusal.
+
+Tests: morphable.transfer.
+"""
 
 import tracemalloc
 from typing import Any

@@ -1,4 +1,7 @@
-"""The weights that the package ships re-enact people that no training saw, and a wrong driver shows."""
+"""The weights that the package ships re-enact people that no training saw, and a wrong driver shows.
+
+Tests: renderer, perception.regressor.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Who works on a tensor, why, and who may overrule that; and what the package may lean on."""
+"""Who works on a tensor, why, and who may overrule that; and what the package may lean on.
+
+Tests: operations, _dispatch, _triton, fast_warp.
+"""
 
 import ast
 import dataclasses

@@ -1,4 +1,7 @@
-"""Every refusal names its argument, what was expected and what came."""
+"""Every refusal names its argument, what was expected and what came.
+
+Tests: operations, _check.
+"""
 
 import math
 import re

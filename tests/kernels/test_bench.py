@@ -1,4 +1,7 @@
-"""The benchmark: it records what it measured, and nothing at all where a row strays from the reference."""
+"""The benchmark: it records what it measured, and nothing at all where a row strays from the reference.
+
+Tests: bench.operations, bench.cases, bench.gate, bench.gpu, bench.limits, bench.report, bench.roofline.
+"""
 
 import json
 import pathlib

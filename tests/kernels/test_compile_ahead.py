@@ -2,6 +2,8 @@
 
 The interpreter does not check types, so a kernel that passes there may still not compile; and the registers that a tile
 needs are known only to the compiler. One process compiles the whole list for every architecture.
+
+Tests: compiled_cases.
 """
 
 import importlib.util

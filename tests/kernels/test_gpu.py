@@ -1,4 +1,7 @@
-"""The kernels on a real card: forward and every gradient against the float64 reference, and the card's own checker."""
+"""The kernels on a real card: forward and every gradient against the float64 reference, and the card's own checker.
+
+Tests: operations, launch, warp_op, adain_op.
+"""
 
 import pathlib
 import shutil

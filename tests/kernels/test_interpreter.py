@@ -5,6 +5,8 @@ checker of ../conftest.py; hence the process. To run one case of it:
 
     TRITON_INTERPRET=1 FLOW3D_BACKEND=triton python -m pytest --confcutdir=tests/kernels \
         tests/kernels/interpreted/warp_cases.py -k gradcheck
+
+Tests: launch.
 """
 
 import importlib.util

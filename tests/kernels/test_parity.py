@@ -1,4 +1,7 @@
-"""Every fast path against the reference, outputs and every gradient; and proof that these comparisons can fail."""
+"""Every fast path against the reference, outputs and every gradient; and proof that these comparisons can fail.
+
+Tests: fast_warp, fast_adain, _layout.
+"""
 
 import itertools
 

@@ -1,4 +1,7 @@
-"""warp3d against answers that owe nothing to the package: hand computation, plain loops, F.grid_sample, symmetry."""
+"""warp3d against answers that owe nothing to the package: hand computation, plain loops, F.grid_sample, symmetry.
+
+Tests: reference, fast_warp.
+"""
 
 import itertools
 import math

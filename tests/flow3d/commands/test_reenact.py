@@ -1,4 +1,7 @@
-"""The command's frames are FlowRenderer.reenact's, and what it cannot do is one line that leaves nothing behind."""
+"""The command's frames are FlowRenderer.reenact's, and what it cannot do is one line that leaves nothing behind.
+
+Tests: reenact_inputs.
+"""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""Pairs from the cache are the pairs that rendering gives, exact flow and visibility included."""
+"""Pairs from the cache are the pairs that rendering gives, exact flow and visibility included.
+
+Tests: batch.
+"""
 
 import copy
 import json

@@ -1,4 +1,7 @@
-"""The whole command on a micro renderer: what it writes, that it repeats itself, what it refuses."""
+"""The whole command on a micro renderer: what it writes, that it repeats itself, what it refuses.
+
+Tests: report.run_record, report.sheets, report.write, flow3d.commands.evaluate.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""The 73 numbers have names, refuse nonsense, and come back from a file as they went in."""
+"""The 73 numbers have names, refuse nonsense, and come back from a file as they went in.
+
+Tests: coefficient_files.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""The procedural head: symmetric, closed where it should be, and moved where an expression's name says."""
+"""The procedural head: symmetric, closed where it should be, and moved where an expression's name says.
+
+Tests: head.procedural, head.skin, head.parts, head.linings, head.fields, head.identity, head.expressions.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,8 @@
-"""A rendered frame: composited, labelled, posed as its coefficients say, and the same scene at every size."""
+"""A rendered frame: composited, labelled, posed as its coefficients say, and the same scene at every size.
+
+Tests: frame, appearance, backgrounds, shading, head.hair, materials.table, materials.skin, materials.outside,
+materials.inside, materials.paint.
+"""
 
 from functools import cache
 from typing import cast

@@ -1,4 +1,7 @@
-"""A window holds the frames around its middle, repeats the edges, and sees no future in causal mode."""
+"""A window holds the frames around its middle, repeats the edges, and sees no future in causal mode.
+
+Tests: coefficients.
+"""
 
 import pytest
 import torch

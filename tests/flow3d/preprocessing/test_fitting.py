@@ -1,4 +1,7 @@
-"""The fit finds the pose that made the landmarks, and says when five points are no face."""
+"""The fit finds the pose that made the landmarks, and says when five points are no face.
+
+Tests: landmarks.
+"""
 
 import json
 import math

@@ -1,4 +1,7 @@
-"""A matte that starts from the source's, warped: right before anything is learned, and refused without its parts."""
+"""A matte that starts from the source's, warped: right before anything is learned, and refused without its parts.
+
+Tests: refine.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,7 @@
-"""Projection keeps colours, the refiner means what it says, and AdaIN sits where the switch puts it."""
+"""Projection keeps colours, the refiner means what it says, and AdaIN sits where the switch puts it.
+
+Tests: projection, refine, inpaint, transunet.
+"""
 
 import pytest
 import torch

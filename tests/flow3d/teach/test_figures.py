@@ -1,4 +1,7 @@
-"""Pictures say what they claim: colours for directions, slices in order, errors to scale."""
+"""Pictures say what they claim: colours for directions, slices in order, errors to scale.
+
+Tests: figures.picture, figures.panels, figures.plots, figures.style.
+"""
 
 from functools import partial
 

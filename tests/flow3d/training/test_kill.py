@@ -1,4 +1,4 @@
-"""Tests trainer.py: a training that is killed and resumed ends with the weights of one that was never disturbed.
+"""A training that is killed and resumed ends with the weights of one that was never disturbed.
 
 Tests: trainer, checkpoint, flow3d.files.
 """

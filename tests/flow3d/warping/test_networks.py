@@ -1,4 +1,7 @@
-"""Every network of stage 2 has the shape, the start and the dependence that the paper gives it."""
+"""Every network of stage 2 has the shape, the start and the dependence that the paper gives it.
+
+Tests: mapping, adain, encoder, decoder, flow_network, extensions, stage.
+"""
 
 import pytest
 import torch

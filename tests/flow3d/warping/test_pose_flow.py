@@ -1,4 +1,7 @@
-"""The pose's own flow: for each of a batch, differentiable, and what the network starts from."""
+"""The pose's own flow: for each of a batch, differentiable, and what the network starts from.
+
+Tests: extensions, stage.
+"""
 
 import pytest
 import torch

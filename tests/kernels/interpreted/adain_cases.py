@@ -1,4 +1,7 @@
-"""adain3d's kernels: values and every gradient, with whole rows and with rows cut into parts."""
+"""adain3d's kernels: values and every gradient, with whole rows and with rows cut into parts.
+
+Tests: adain_op, adain_forward, adain_backward, adain_parts, tiles.
+"""
 
 import itertools
 

@@ -1,4 +1,7 @@
-"""The kernels as operations: opcheck, torch.compile, autocast; what they refuse; offsets beyond 2^31."""
+"""The kernels as operations: opcheck, torch.compile, autocast; what they refuse; offsets beyond 2^31.
+
+Tests: warp_op, adain_op, launch.
+"""
 
 import numpy
 import pytest

@@ -1,4 +1,8 @@
-"""Proof that the comparisons can fail: each kernel is given a mistake, and the same comparison must find it."""
+"""Proof that the comparisons can fail: each kernel is given a mistake, and the same comparison must find it.
+
+Tests: warp_op, warp_forward, warp_backward, warp_gather, warp_parts, adain_op, adain_forward, adain_backward,
+adain_parts.
+"""
 
 import inspect
 import re

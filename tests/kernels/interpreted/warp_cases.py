@@ -1,4 +1,7 @@
-"""warp3d's kernels: values and every gradient, with and without atomics."""
+"""warp3d's kernels: values and every gradient, with and without atomics.
+
+Tests: warp_op, warp_forward, warp_backward, warp_gather, warp_parts, tiles.
+"""
 
 import pytest
 import torch

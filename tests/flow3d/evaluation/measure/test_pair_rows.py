@@ -1,4 +1,7 @@
-"""A pair's row, for methods whose scores are known."""
+"""A pair's row, for methods whose scores are known.
+
+Tests: method.
+"""
 
 import dataclasses
 import math

@@ -1,4 +1,7 @@
-"""The paper's scores of answers that are known: perfect for the truth, bad for a stranger and for another driver."""
+"""The paper's scores of answers that are known: perfect for the truth, bad for a stranger and for another driver.
+
+Tests: flow3d.evaluation.report.score_tables.
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""Tables of rows that were made up: the arithmetic, the targets and the files."""
+"""Tables of rows that were made up: the arithmetic, the targets and the files.
+
+Tests: table.
+"""
 
 import csv
 import io

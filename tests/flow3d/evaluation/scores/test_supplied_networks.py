@@ -1,4 +1,7 @@
-"""A user's networks: used as they are, absent with a reason where they are not what they should be."""
+"""A user's networks: used as they are, absent with a reason where they are not what they should be.
+
+Tests: backbones.
+"""
 
 import warnings
 

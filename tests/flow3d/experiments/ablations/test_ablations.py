@@ -1,4 +1,7 @@
-"""Each variant differs from its baseline as it says; variants are kept, resumed, and compared seed by seed."""
+"""Each variant differs from its baseline as it says; variants are kept, resumed, and compared seed by seed.
+
+Tests: variants, run, error_bank, results, report, flow3d.commands.ablate.
+"""
 
 import dataclasses
 import json

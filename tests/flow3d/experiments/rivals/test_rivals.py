@@ -1,4 +1,7 @@
-"""Each rival is a whole method: shapes, gradients, what it guarantees without motion, and that it learns."""
+"""Each rival is a whole method: shapes, gradients, what it guarantees without motion, and that it learns.
+
+Tests: registry, base, blocks, train, bilayer, dagan, facevid2vid, fomm, pirenderer, x2face.
+"""
 
 import dataclasses
 import os

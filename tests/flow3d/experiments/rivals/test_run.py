@@ -1,4 +1,7 @@
-"""Results are kept and resumed, drivers are found, the report says in words what the numbers say."""
+"""Results are kept and resumed, drivers are found, the report says in words what the numbers say.
+
+Tests: methods, report, flow3d.commands.rivals.
+"""
 
 import json
 

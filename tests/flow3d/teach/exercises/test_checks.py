@@ -1,4 +1,7 @@
-"""A check says right, wrong or not attempted in one line, and never raises."""
+"""A check says right, wrong or not attempted in one line, and never raises.
+
+Tests: exercise.
+"""
 
 import numpy as np
 import pytest

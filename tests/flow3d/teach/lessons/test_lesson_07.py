@@ -1,4 +1,7 @@
-"""Notebook 07's tools: watching changes nothing, each term pulls where it should, and a thinned curve stays true."""
+"""Notebook 07's tools: watching changes nothing, each term pulls where it should, and a thinned curve stays true.
+
+Tests: flow3d.teach.figures.training.
+"""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Notebook 09's tools: clips with true answers, opinions, the studio, and tables drawn from the seeds."""
+"""Notebook 09's tools: clips with true answers, opinions, the studio, and tables drawn from the seeds.
+
+Tests: flow3d.teach.figures.results.
+"""
 
 import json
 import math
