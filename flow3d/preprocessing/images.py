@@ -71,6 +71,14 @@ def middle_square(rgb: UInt8[np.ndarray, "H W 3"], size: int) -> UInt8[np.ndarra
     return cv2.resize(rgb[top : top + side, left : left + side], (size, size), interpolation=interpolation)
 
 
+def decibels(error: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+    """Peak signal-to-noise ratio in dB of mean square errors: 10 log10(2² / MSE).
+
+    Images in [-1, 1] have a peak of 2. An error counts as 1e-10 at least, so that equal images have 106 dB.
+    """
+    return 10 * torch.log10(4.0 / error.clamp_min(1e-10))
+
+
 def check_image(image: Tensor, argument: str) -> None:
     """Raise TypeError or ValueError, naming ``argument``, unless it is a finite float image (3,H,W)."""
     if not isinstance(image, torch.Tensor) or not image.is_floating_point():

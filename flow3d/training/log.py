@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.batch import Batch
-from ..preprocessing.images import write_image
+from ..preprocessing.images import decibels, write_image
 from ..renderer import FlowRenderer
 from .config import EXTENSIONS
 from .loop import CsvLog, or_warn
@@ -75,10 +75,9 @@ def look(renderer: FlowRenderer, batch: Batch) -> tuple[dict[str, Tensor], dict[
         whole = {"source": batch.source[k], "driving": batch.target[k], "target": batch.target[k]}
         for name in SHEET:
             columns[name].append(whole[name] if name in whole else getattr(stages, name)[0])
-        seen = (batch.visible[k, 0] > 0.5) & (batch.target_alpha[k, 0] > 0.5)
-        flows.append((stages.pixel_flow[0] - batch.flow[k, :2]).norm(dim=0)[seen])
+        flows.append((stages.pixel_flow[0] - batch.flow[k, :2]).norm(dim=0)[batch.seen[k]])
         errors.append(torch.stack([(p - batch.target[k]).square().mean() for p in (stages.output[0], batch.source[k])]))
-    psnr = 10 * torch.log10(4 / torch.stack(errors).clamp_min(1e-10)).mean(0)
+    psnr = decibels(torch.stack(errors)).mean(0)
     measured = dict(zip(MEASURED, (float(psnr[0]), float(psnr[1]), float(torch.cat(flows).mean())), strict=True))
     return {name: torch.stack(pictures) for name, pictures in columns.items()}, measured
 

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from flow3d_kernels import warp3d
 
+from ...preprocessing.images import decibels
+
 
 def warp_image(image: Float[Tensor, "C H W"], flow: Float[Tensor, "3 H W"]) -> Float[Tensor, "C H W"]:
     """Sample ``image`` at ``p + flow(p)``: an image is a volume of one slice, and dz is left out."""
@@ -37,11 +39,10 @@ def affine_flow(flow: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> Flo
 def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"] | None = None) -> float:
     """Peak signal-to-noise ratio in dB over the pixels ``where``, or over the whole frame.
 
-    PSNR = 10 log10(2² / MSE): images in [-1, 1] have a peak of 2. The mean square error counts as 1e-10 at least, so
-    that equal images have 106 dB.
+    It is :func:`~flow3d.preprocessing.images.decibels` of the mean square error (MSE).
     """
     error = (a - b).flatten(1) if where is None else (a - b)[:, where]
-    return float(10 * torch.log10(4.0 / (error**2).mean().clamp_min(1e-10)))
+    return float(decibels((error**2).mean()))
 
 
 def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:

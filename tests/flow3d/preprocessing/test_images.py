@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from flow3d.preprocessing import from_uint8, is_generated, read_image, to_uint8, write_image
-from flow3d.preprocessing.images import from_bytes, mask_from_bytes, mask_to_bytes, middle_square, to_bytes
+from flow3d.preprocessing.images import decibels, from_bytes, mask_from_bytes, mask_to_bytes, middle_square, to_bytes
 
 
 def picture(height: int = 7, width: int = 5) -> np.ndarray:
@@ -108,3 +108,8 @@ def test_the_middle_square_is_averaged_where_it_shrinks_and_kept_where_it_fits()
     assert np.array_equal(middle_square(wide, 4), wide[:, 2:6])
     assert (middle_square(wide, 2) == 50).all()
     assert middle_square(wide.transpose(1, 0, 2), 16).shape == (16, 16, 3)
+
+
+def test_decibels_are_twenty_for_a_tenth_of_the_peak_and_106_for_equal_images():
+    levels = decibels(torch.tensor([0.04, 4.0, 0.0]))
+    torch.testing.assert_close(levels, torch.tensor([20.0, 0.0, 106.0206]))
