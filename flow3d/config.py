@@ -59,24 +59,24 @@ class RendererConfig(Configuration):
     # Extensions of the refiner (the paper has none of these)
     refiner_alpha: bool = False  # predict a matte beside the colours, instead of running a matting network on them
     refine_residual: bool = False  # change the decoded warp instead of painting anew
-    # Start the matte from the source's, warped, instead of from an even grey, which left a dark rim beside a turned
-    # head for hundreds of steps. No shipped weights have it.
+    # Start the matte from the source's warped matte instead of an even grey, which left a dark rim beside a turned head
+    # for hundreds of steps. No shipped weights have it.
     matte_residual: bool = False
 
     # Extensions of the inpainter
-    hole_mask: bool = False  # show it where the hole is; 3.4 gives it the image alone
+    hole_mask: bool = False  # show the network the hole; section 3.4 gives it the image alone
     # Start from a smooth fill of the hole instead of from black: instance norm removes the wall's colour, and without
     # the fill, holes came out in another colour.
     hole_fill: bool = False
     paste_known_background: bool = False  # keep the background that the source shows
-    paste_person: bool = False  # keep the projected person too; painted a second time, the person is blurred
+    paste_person: bool = False  # keep the projected person too; painting it a second time would blur it
 
     # Extensions of the warp
-    source_coefficients: bool = False  # tell the flow network the source's motion too
+    source_coefficients: bool = False  # give the flow network the source's motion too
     rgb_warp: bool = False  # warp the source's pixels too; a mask chooses between them and what the refiner paints
     residual_flow: bool = False  # add a second, finer 2D flow, computed from the warped picture
-    # Compute the flow of a rigidly moving head from both poses. The flow network sees the source turned by it and adds
-    # what is left; the motion vector then ends in the pose. No shipped weights have it.
+    # Compute the flow of a rigidly moving head from both poses. The flow network sees the source warped by that flow
+    # and adds the rest; the motion vector then ends in the pose. No shipped weights have it.
     pose_flow: bool = False
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Kinds of fields, one class each: how a value is checked, how a user's text is read, and what a message expects."""
+"""Kinds of fields, one class each: how a value is checked, how a user's text is read, how messages describe it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Range:
 
 
 class Misfit(Exception):
-    """A value is not of its kind; whoever knows the field's name says so."""
+    """A value is not of its kind; a caller that knows the field's name turns this into a message."""
 
 
 class Kind(ABC):
@@ -54,15 +54,15 @@ class Kind(ABC):
 
     @abstractmethod
     def words(self) -> str:
-        """What a message expects."""
+        """The allowed values, in the words of a message."""
 
     @abstractmethod
     def fit(self, value: Any) -> Any:
-        """The value as the field holds it; Misfit where it is none."""
+        """The value as the field holds it; Misfit if it is not of this kind."""
 
     @abstractmethod
     def read(self, text: str) -> Any:
-        """The value that a user's text means, still to be fitted; Misfit where it means none."""
+        """The value that a user's text means, not yet checked by :meth:`fit`; Misfit if it means none."""
 
 
 class Switch(Kind):
@@ -73,7 +73,7 @@ class Switch(Kind):
         return "true or false"
 
     def fit(self, value: Any) -> bool:
-        """Exactly a bool: 1 is none, and neither is a word."""
+        """Only a bool fits: neither 1 nor a word does."""
         if not isinstance(value, (bool, np.bool_)):
             raise Misfit
         return bool(value)
@@ -157,7 +157,7 @@ class Choice(Kind):
         raise Misfit
 
     def read(self, text: str) -> Any:
-        """The member that is written so."""
+        """The member that the text names."""
         word = Text().read(text)
         for member in self.members:
             if str(member) == word:
@@ -167,7 +167,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Several(Kind):
-    """A tuple: ``items`` in this order, or any number of the only one where ``repeated``, as many as ``limits`` say."""
+    """A tuple: ``items`` in this order; if ``repeated``, the only item as many times as ``limits`` allow."""
 
     items: tuple[Kind, ...]
     repeated: bool
@@ -246,7 +246,7 @@ def kind_of(annotation: Any) -> Kind:
     """The kind that an annotation declares.
 
     Raises:
-        TypeError: it is none of those above.
+        TypeError: the annotation declares none of these kinds.
     """
     limits = Range()
     if get_origin(annotation) is Annotated:

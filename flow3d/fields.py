@@ -31,7 +31,7 @@ Blocks = Annotated[int, Range(0, 32)]
 
 
 class Configuration:
-    """What every configuration can do. One with checks of its own calls ``super().__post_init__()`` first."""
+    """The base of every configuration. A class with checks of its own calls ``super().__post_init__()`` first."""
 
     def __post_init__(self) -> None:
         for name, kind in kinds(type(self)).items():
@@ -62,7 +62,7 @@ class Configuration:
 
     @classmethod
     def from_json(cls: type[C], text: str | bytes) -> C:
-        """The reverse of :meth:`to_json`; a field that is younger than the text has its default.
+        """The reverse of :meth:`to_json`; a field that the text lacks has its default.
 
         Raises:
             ValueError: not JSON, an unknown field, or a value that does not fit its field.

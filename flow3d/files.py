@@ -33,7 +33,7 @@ else:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write ``content`` to ``path``; a reader meets the old file or the new one, never half of one.
+    """Write ``content`` to ``path``; a reader sees the old file or the new one, never half of one.
 
     The content is on the disk before the name is, so that a loss of power leaves a whole file too.
 
@@ -63,7 +63,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def claim(folder: str | os.PathLike[str], argument: str = "out", doing: str = "trained into") -> Generator[None]:
-    """Hold ``folder`` for the block alone, against other processes and against other blocks of this one.
+    """Hold ``folder`` for the block alone; no other process, and no other block of this one, can claim it meanwhile.
 
     The folder is made if need be. The system frees the claim of a process that dies, so that none stays behind.
 
@@ -115,15 +115,15 @@ def _open_locked(path: Path) -> FileIO | None:
 
 
 def _holder(path: Path) -> str:
-    """Who has written a claim."""
+    """The process that wrote a claim, for a message."""
     try:
         return path.read_text(encoding="utf-8") or "another process"
-    except OSError:  # it has just been given up
+    except OSError:  # the claim has just been released
         return "another process"
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes that died in the middle of a file have left."""
+    """Remove the partial files of processes that died while they wrote."""
     for part in folder.glob(f".*{PART}"):
         with suppress(OSError):
             if time.time() - part.stat().st_mtime > STALE:

@@ -1,4 +1,4 @@
-"""Where a number comes from: the commit that is checked out, and the card that worked."""
+"""Where a number comes from: the commit that is checked out, and the card that computed it."""
 
 import subprocess
 

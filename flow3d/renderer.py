@@ -39,13 +39,13 @@ MEANING = {"strict": "is the paper's literal reading.", "extended": "holds exten
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """B sources made ready once; :meth:`FlowRenderer.prepare` makes one of one picture.
+    """B sources, prepared once for all motions; :meth:`FlowRenderer.prepare` makes it of one picture.
 
     Attributes:
         image: the pictures in [-1, 1].
         alpha: their mattes.
-        encoded: what the warping stage computed of them.
-        motion: their own motion vectors, None where nobody asked for them.
+        encoded: what the warping stage computed from them.
+        motion: their own motion vectors, None where they are not known.
     """
 
     image: Float[Tensor, "B 3 S S"]
@@ -65,7 +65,7 @@ class Prepared:
 class Projected:
     """The person that is laid over the background: a picture on black and its matte.
 
-    ``refined`` is what stage 3 gave, None where the person came from elsewhere.
+    ``refined`` is the result of stage 3; it is None where the person does not come from the refiner.
     """
 
     foreground: Float[Tensor, "B 3 S S"]
@@ -75,7 +75,7 @@ class Projected:
 
 @dataclass(frozen=True, eq=False)
 class Stages:
-    """Everything that B frames passed through, in the order of Fig. 2.
+    """All results of B frames, stage by stage, in the order of Fig. 2.
 
     Attributes:
         z: the driving motion vectors.
@@ -174,8 +174,8 @@ class FlowRenderer(nn.Module):
     ) -> Prepared:
         """Do what is done once per source: matte, foreground, feature volume.
 
-        Where a model knows the source's motion and ``source_window`` is None, the shipped regressor is asked for it.
-        Where ``alpha`` is None, GrabCut makes it, seeded by the mean head in the source's pose if that is known.
+        If a model uses the source's motion and ``source_window`` is None, the shipped regressor computes the window. If
+        ``alpha`` is None, GrabCut makes it, seeded by the mean head in the source's pose where that is known.
 
         Raises:
             ValueError: a picture or window of another shape.
@@ -210,8 +210,8 @@ class FlowRenderer(nn.Module):
     def refine(self, source: Prepared, z: Float[Tensor, "B Z"], warped: Warped) -> Projected:
         """Stage 3: refine the warped person, and find the matte to project it with.
 
-        A model without a matte of its own takes the source's, warped by the flow's mean over depth, and is then cut out
-        by it.
+        A model without a matte of its own takes the source's, warped by the flow's mean over depth; the refined picture
+        is then cut out by it.
         """
         refined = self.refiner(source.encoded.foreground, warped, z, source.alpha)
         if refined.alpha is not None:
@@ -228,7 +228,6 @@ class FlowRenderer(nn.Module):
         output = self.inpainter.paste(painted, composite, hole, known)
         return Stages(z, warped, person, composite, hole, painted, output, source.encoded.volume)
 
-    @torch.no_grad()
     def reenact(
         self,
         source: Float[Tensor, "3 S S"],
@@ -247,8 +246,8 @@ class FlowRenderer(nn.Module):
             source: the person, in [-1, 1].
             driving_windows: raw windows, or coefficients of N frames.
             alpha: the source's matte, a function that makes one, or None for GrabCut; see :meth:`prepare`.
-            source_window: the source's raw window, which extended models and the two options below use; None asks the
-                shipped regressor, which knows procedural heads only.
+            source_window: the source's raw window, which extended models and the two options below use. If it is None,
+                the shipped regressor computes it, which knows procedural heads only.
             motion: "absolute" takes the driver's coefficients, "relative" the source's plus the driver's change since
                 its first frame.
             crop_correction: scale the driver's crop to the source's, at the frame where the two look most alike.
@@ -274,9 +273,12 @@ class FlowRenderer(nn.Module):
             windows = correct_crop(windows, source_window)
         if source_window is not None and motion == "relative":
             windows = relative_windows(windows, source_window)
-        ready = self.prepare(source, alpha, source_window)
+        with torch.no_grad():  # for each block: a decorator of a generator may be lost under another one
+            ready = self.prepare(source, alpha, source_window)
         for chunk in windows.split(batch):
-            yield from self.stages(ready, chunk).output
+            with torch.no_grad():
+                frames = self.stages(ready, chunk).output
+            yield from frames
 
     def _check_source(self, source: Tensor) -> None:
         size = self.config.size
@@ -288,7 +290,7 @@ class FlowRenderer(nn.Module):
 
 
 def window_of(source: Float[Tensor, "3 S S"]) -> Float[Tensor, "73 27"]:
-    """The window of a picture that stands still, as the shipped regressor sees it (stage 1, section 3.1)."""
+    """The window of a motionless clip of one picture, from the shipped regressor (stage 1, section 3.1)."""
     return shipped_regressor().windows(source[None])[0].to(source.device)
 
 

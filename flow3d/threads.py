@@ -1,4 +1,4 @@
-"""Many small tensors on one thread."""
+"""The number of torch's threads: many small tensors need one."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ import torch
 def one_thread() -> Generator[None, None, None]:
     """Run a block, or a decorated function, on one thread of torch, and restore their number afterwards.
 
-    A picture of 64 px is made of tensors too small to share out: waking a second thread gains nothing, and where the
-    cores are busy each of a thousand operations waits for it, which makes rendering many times slower.
+    The tensors of a picture of 64 px are too small to share out. A second thread gains nothing, and on busy cores each
+    of a thousand operations waits for it, which makes rendering many times slower.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -22,7 +22,7 @@ def one_thread() -> Generator[None, None, None]:
 
 
 def set_threads(threads: int) -> None:
-    """Give torch so many threads.
+    """Set the number of torch's threads.
 
     Raises:
         ValueError: fewer than one.

@@ -26,8 +26,8 @@ LARGEST = 2**20  # bytes of a configuration
 def save_folder(folder: Name, networks: Mapping[str, nn.Module], config: str, card: str) -> Path:
     """Write all files of a model, so that no folder ever loads as a mixture of two saves.
 
-    All are written aside first. Then the old configuration goes, the files take their places, and the new configuration
-    comes last: a save that is killed leaves the old model, or a folder that says it is unfinished.
+    All are written into a hidden folder first. Then the old configuration is removed, and the files are moved, the new
+    configuration last: a save that is killed leaves the old model, or a folder without a configuration.
 
     Raises:
         OSError: no room, or no permission; the old model is still there.
@@ -97,13 +97,13 @@ def load_model(
     networks: Callable[[Model], Mapping[str, nn.Module]],
     describe: Callable[[Model], str],
 ) -> Model:
-    """Read what :func:`save_folder` wrote, ready to be asked.
+    """Read what :func:`save_folder` wrote, in evaluation mode.
 
     Args:
         name_or_folder: as for :func:`find_folder`.
-        build: the model of a configuration's text, with any weights.
-        networks: its networks by the names of their files.
-        describe: what a message calls it.
+        build: returns the model of a configuration's text, with any weights.
+        networks: returns a model's networks by the names of their files.
+        describe: returns a model's name for messages.
 
     Raises:
         FileNotFoundError: no such folder or name, or a file of it is missing.
@@ -111,7 +111,7 @@ def load_model(
     """
     folder, text = find_folder(name_or_folder)
     try:
-        with torch.device("meta"):  # takes no memory: a configuration may ask for any, until its files are seen to fit
+        with torch.device("meta"):  # takes no memory: a configuration may ask for any, and its files come later
             outline = build(text)
     except ValueError as error:
         raise ValueError(f"name_or_folder: in {CONFIG} of {os.fspath(folder)!r}, {error}") from error
@@ -138,7 +138,7 @@ def _missing(place: str, folder: Path, bare: bool) -> str:
 
 
 def _read(folder: Path, name: str, network: nn.Module, described: str) -> dict[str, Tensor]:
-    """The tensors of ``network`` from the file of its name, all of them and no other, of its shapes and types.
+    """The tensors of ``network`` from the file of its name; all must be there, no others, with its shapes and types.
 
     Raises:
         FileNotFoundError: the file is missing.
