@@ -42,6 +42,10 @@ def test_one_frame_for_every_window(renderer):
         assert torch.isfinite(frame).all()
 
 
+def test_frames_carry_no_gradients(renderer):
+    assert not any(frame.requires_grad for frame in frames_of(renderer, talking_head(2, 1).windows(), batch=1))
+
+
 def test_coefficients_and_their_windows_are_the_same(renderer):
     motion = talking_head(3, 1)
     for a, b in zip(frames_of(renderer, motion), frames_of(renderer, motion.windows()), strict=True):
