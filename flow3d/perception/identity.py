@@ -33,9 +33,9 @@ class IdentityConfig(Configuration):
     """What an embedding is made of."""
 
     name: str = "identity"
-    # Of the stages, each of which halves height and width; the last two hold a residual block.
+    # Channels of the stages. Each stage halves height and width; the last two hold a residual block.
     channels: tuple[Width, Width, Width, Width] = (24, 40, 64, 88)
-    features: Width = 64  # numbers of the embedding
+    features: Width = 64  # length of the embedding
     seeds: tuple[Seed, Seed] | None = None  # first and last person that it was trained on; None before training
     about: str = "Not trained."  # how it was trained, in words
 
@@ -55,7 +55,7 @@ class _Residual(nn.Module):
 
 
 class IdentityEmbedding(nn.Module):
-    """A small convolutional network: four stages, one linear layer, length one.
+    """A small convolutional network: four stages and one linear layer; outputs are scaled to length one.
 
     Args:
         config: sizes.
@@ -121,7 +121,7 @@ def verification(
     """How well cosines tell persons apart, over pairs of pictures of different sessions (light, clothes, background).
 
     Returns:
-        "auc": the share of (same, other) pairs of pairs in which the same person's cosine is the higher one, ties half;
+        "auc": how often a pair of one person has a higher cosine than a pair of two persons, ties count half;
         "top-1": the share of pictures whose nearest picture of another session shows the same person;
         "same", "other": mean cosines.
 

@@ -1,4 +1,4 @@
-"""The regressor: pictures (B,3,64,64) -> 73 motion and 80 identity coefficients (B,153); section 3.1 needs one."""
+"""The regressor: pictures (B,3,64,64) -> 73 motion and 80 identity coefficients (B,153); section 3.1."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class CoefficientRegressor(nn.Module):
     """A small convolutional network: five stages, one hidden layer, two linear heads.
 
     Position matters to most coefficients, so two channels of coordinates go in and the last map is not averaged but
-    flattened. The heads' answers are standardised; ``mean`` and ``std`` make them raw and are stored with the weights.
+    flattened. The heads' outputs are standardised; ``mean`` and ``std`` make them raw and are stored with the weights.
 
     Args:
         config: sizes and purpose.
-        norm: put a batch norm behind every convolution, to learn faster. Weights are kept without, see :meth:`folded`.
+        norm: put a batch norm behind every convolution, to learn faster. Saved weights have none, see :meth:`folded`.
     """
 
     mean: Tensor
