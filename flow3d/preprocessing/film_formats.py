@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 Picture = UInt8[np.ndarray, "H W 3"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LOOPED = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"  # the block that lets a GIF play for ever
-FASTEST = {".png": 1000, ".gif": 50}  # frames a second; browsers slow down what a GIF shows for less than 20 ms
+FASTEST = {".png": 1000, ".gif": 50}  # frames a second; browsers slow down GIF frames of less than 20 ms
 SLOWEST = 0.01
 
 
@@ -31,7 +31,7 @@ def encode_png(stream: io.BufferedIOBase, pictures: Iterable[Picture], fps: floa
     """Write pictures as a looping animated PNG; return how many there were.
 
     Args:
-        stream: open for writing, and can be wound back.
+        stream: open for writing, and seekable.
         pictures: of one size.
         fps: frames a second.
         note: a comment in the file.

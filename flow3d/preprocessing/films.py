@@ -18,9 +18,9 @@ FRAMES = "frame_*.png"  # names in a folder of frames
 
 
 def write_film(path: str | os.PathLike[str], frames: Iterable[Float[Tensor, "3 H W"]], fps: float = 25.0) -> int:
-    """Write generated frames as a looping film that says inside that no camera took it; return how many there were.
+    """Write generated frames as a looping film, marked inside as generated; return how many there were.
 
-    Each frame is written before the next is asked for, so that memory does not grow with the film. An animated PNG
+    Each frame is written before the next is taken, so that memory does not grow with the film. An animated PNG
     keeps every pixel, rounded to 8 bits. In a GIF each frame has 256 colours of its own, and the rate is kept on
     average, in steps of 10 ms. The file is whole or not there.
 
@@ -88,7 +88,7 @@ def _replace_frames(target: Path, part: Path) -> None:
 
 
 def _unfinished(place: Path) -> Path:
-    """A hidden name beside ``place``, to write under until all is there."""
+    """A hidden name beside ``place``, for files that are not complete yet."""
     if not place.parent.is_dir():
         raise FileNotFoundError(f"path: expected a place in an existing folder, got {os.fspath(place)!r}")
     return place.with_name(f".{secrets.token_hex(8)}.part")

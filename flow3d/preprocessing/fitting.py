@@ -82,14 +82,14 @@ def fit_head(
 
     Args:
         landmarks: five points in pixels of the photograph.
-        expression: the photograph's expression by name, for example ``{"smile": 0.8}``; five points cannot tell it.
-        hair: a hair style that stands in for the photograph's and carries its depth; None leaves hair to the fade
-            around the bare head, which is smoother where no style has the photograph's outline.
+        expression: the photograph's expression by name, for example ``{"smile": 0.8}``; five points do not fix it.
+        hair: a hair style that gives the photograph's hair its depth. With None the flow fades out around the bare
+            head, which is smoother where no style has the photograph's outline.
         head: the morphable model.
         iterations: Gauss-Newton steps.
 
     Raises:
-        ValueError: an unknown expression or hair style, or landmarks through which no face can be laid.
+        ValueError: an unknown expression or hair style, or landmarks that no face fits.
     """
     model = head or ProceduralHead()
     start = Coefficients.neutral().replace(**(expression or {}))

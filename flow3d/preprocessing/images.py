@@ -1,4 +1,4 @@
-"""Pictures in and out: float32 in [-1, 1] on this side, eight bits or any file OpenCV reads on the other."""
+"""Pictures in and out: float32 images in [-1, 1] <-> eight bits, or any file that OpenCV reads."""
 
 import os
 import struct
@@ -18,7 +18,7 @@ _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 
 
 def to_bytes(images: Float[Tensor, "*S"]) -> UInt8[Tensor, "*S"]:
-    """Round images in [-1, 1] to eight bits, halves to even; values outside are cut."""
+    """Round images in [-1, 1] to eight bits, halves to even; values outside are clipped."""
     return ((images + 1) * 127.5).round().clamp(0, 255).byte()
 
 
@@ -28,7 +28,7 @@ def from_bytes(pixels: Shaped[Tensor, "*S"]) -> Float[Tensor, "*S"]:
 
 
 def mask_to_bytes(masks: Float[Tensor, "*S"]) -> UInt8[Tensor, "*S"]:
-    """Round masks in [0, 1] to eight bits, halves to even; values outside are cut."""
+    """Round masks in [0, 1] to eight bits, halves to even; values outside are clipped."""
     return (masks * 255).round().clamp(0, 255).byte()
 
 
@@ -52,7 +52,7 @@ def from_uint8(rgb: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
 
 
 def to_uint8(image: Float[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W 3"]:
-    """Turn an image (3,H,W) in [-1, 1] into 8-bit RGB (H,W,3), rounded; values outside are cut.
+    """Turn an image (3,H,W) in [-1, 1] into 8-bit RGB (H,W,3), rounded; values outside are clipped.
 
     Raises:
         TypeError: not a floating tensor.
@@ -113,10 +113,10 @@ def write_image(path: str | os.PathLike[str], image: Float[Tensor, "3 H W"], *, 
     Args:
         path: the file.
         image: the picture.
-        generated: say inside the file (PNG or JPEG) that no camera took this picture; see :func:`is_generated`.
+        generated: mark the file (PNG or JPEG) as generated; see :func:`is_generated`.
 
     Raises:
-        ValueError: no such format, none that can carry the mark, or not an image.
+        ValueError: an unknown format, one that cannot carry the mark, or not an image.
     """
     file = Path(path)
     rgb = to_uint8(image)

@@ -1,4 +1,4 @@
-"""Five facial landmarks: typed by hand here, found by a detector elsewhere; and the crop that they define."""
+"""Five facial landmarks, typed by hand or found by a detector, and the crop that they define."""
 
 from __future__ import annotations
 

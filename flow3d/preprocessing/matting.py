@@ -20,8 +20,8 @@ def grabcut(
     Args:
         image: the picture, in [-1, 1].
         likely: where the person is, above 0.5, to within a twenty-fourth of the height; such as a fitted head's
-            silhouette. Only in that band is the edge sought: walls share colours with people, and without it textured
-            ones were taken for skin. None seeks all over, from the tall ellipse that a talking-head crop is cut to.
+            silhouette. The edge is sought in that band only: walls share colours with people, and without it textured
+            walls were taken for skin. None seeks in the whole picture, from the tall ellipse of a talking-head crop.
         iterations: rounds of the algorithm.
 
     Raises:
@@ -68,7 +68,7 @@ def _mean_person() -> Person:
 def seeded_grabcut(image: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]) -> Float[Tensor, "1 S S"]:
     """:func:`grabcut`, seeded by the mean head in the pose of the window's middle frame; square pictures.
 
-    Where that head lies outside the frame, nothing seeds it.
+    If that head lies outside the frame, there is no seed.
 
     Raises:
         ValueError: an image of another shape.

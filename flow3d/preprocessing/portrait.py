@@ -63,8 +63,8 @@ class Portrait:
     def flow(self, target: Coefficients) -> Float[Tensor, "3 H W"]:
         """Backward flow from the photograph with the coefficients ``target`` to the photograph as it is, in pixels.
 
-        Exact where the photograph shows the fitted head; what it hides follows its seen neighbours, and outside the
-        silhouette the flow fades smoothly to zero. dz is in pixels too.
+        The flow is exact where the photograph shows the fitted head. Hidden points follow their visible neighbours, and
+        outside the silhouette the flow fades smoothly to zero. dz is in pixels too.
         """
         return self._move(target)[0]
 
@@ -75,8 +75,8 @@ class Portrait:
     def drive(self, motion: Coefficients) -> Iterator[Float[Tensor, "3 H W"]]:
         """The photograph, frame by frame, with the expressions of ``motion`` and its turns since its first frame.
 
-        Expressions are taken as they are, rotation relative to where driver and photograph start; place and crop of
-        the driver are left out.
+        Expressions are taken as they are. The driver's turns since its first frame are added to the photograph's
+        rotation. The driver's place and crop are ignored.
         """
         base = self.fit.coefficients.values[0]
         for frame in motion.values:
@@ -91,7 +91,7 @@ class Portrait:
 
         Args:
             target: one frame of coefficients.
-            paint_mouth: draw the head's own teeth and mouth where a shut mouth opens, which no warp can know.
+            paint_mouth: draw the head's own teeth and mouth where a shut mouth opens, since no warp can show them.
         """
         flow, inside, seen = self._move(target)
         plane = torch.cat([flow[:2], torch.zeros_like(flow[:1])])  # the photograph is a volume of one slice
@@ -106,11 +106,11 @@ class Portrait:
 
     @one_thread()
     def _move(self, target: Coefficients) -> tuple[Float[Tensor, "3 H W"], Bool[Tensor, "H W"], Surface]:
-        """The flow, where the target shows a mouth's inside that the photograph hides, and the target's surface."""
+        """The flow, a mask of the mouth's inside where the photograph hides it, and the target's surface."""
         seen = self.fit.surface(target, self.size)
         hit = seen.hit
         corner = self.fit.person.faces[seen.face[hit]]  # (P, 3)
-        # weights are perspective-correct for the far camera; times depth they are the affine ones of the picture plane
+        # the weights are perspective-correct for the far camera; multiplied by depth, they are affine in the picture
         now = self.fit.project(target)[1][corner]  # (P, 3) depths
         weights = seen.weights[hit] * now
         weights = weights / weights.sum(1, keepdim=True)
@@ -118,14 +118,14 @@ class Portrait:
         depth = (self._depth[corner] * weights).sum(1)
         here = hit.nonzero().flip(-1).float()
         flow = torch.zeros(3, *self.size)
-        away = (depth - (now * weights).sum(1)) * self.fit.scale
-        flow[:, hit] = torch.cat([place - here, away[:, None]], 1).T
+        dz = (depth - (now * weights).sum(1)) * self.fit.scale
+        flow[:, hit] = torch.cat([place - here, dz[:, None]], 1).T
         x, y = (place[:, k].round().long().clamp(0, self.size[1 - k] - 1) for k in (0, 1))
         hidden = depth > self._surface.depth[y, x] + HIDDEN
         mouth = torch.zeros(hit.shape, dtype=torch.bool)
         material = self.fit.person.material[seen.face[hit]]
         mouth[hit] = hidden & torch.isin(material, torch.tensor([MATERIAL[name] for name in MOUTH]))
-        known = hit.clone()  # what the photograph hides would fetch a ghost: it follows its neighbours instead
+        known = hit.clone()  # hidden points would show what covers them, so they follow their neighbours
         known[hit] = ~hidden
         return _fade(flow, known, FADE * self.fit.scale), mouth, seen
 
