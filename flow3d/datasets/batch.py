@@ -1,4 +1,4 @@
-"""What a training step is given."""
+"""The pairs that a training step reads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Batch:
 
     @property
     def seen(self) -> Bool[Tensor, "B S S"]:
-        """The targets' persons as far as the sources show them too, see :func:`seen_person`."""
+        """Pixels of the targets' persons that the sources show too, see :func:`seen_person`."""
         return seen_person(self.visible, self.target_alpha)
 
     def to(self, device: torch.device | str) -> Batch:

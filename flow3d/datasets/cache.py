@@ -1,4 +1,4 @@
-"""Frames rendered once, from which any pair of one identity is read in about a millisecond, exact flow included."""
+"""A cache of rendered frames: it reads any pair of one identity in about a millisecond, exact flow included."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .batch import Batch
 VERSION = 2
 DESCRIPTION, UNFINISHED = "cache.json", "unfinished.json"  # of a finished cache, and of one that is being built
 COUNTS = ("identities", "frames", "size", "every", "clips", "vertices")  # numbers of 1 or more in a description
-# what a hard pair differs in; blinks are rarest and smallest, so they are drawn twice as often
+# one of these differs in a hard pair; blinks are rarest and smallest, so they are drawn twice as often
 HARD = tuple(index(n) for n in ("blink_right", "blink_left", "jaw_open", "smile", "brow_up", "gaze_x", "pucker"))
 YAW = index("yaw")
 
@@ -36,7 +36,7 @@ def _layout(identities: int, frames: int, every: int, size: int, vertices: int) 
         "alpha": ("uint8", pixels),
         "labels": ("uint8", pixels),
         "corners": ("int16", (*pixels, 3)),  # the seen triangle's vertices
-        "weights": ("float32", (*pixels, 2)),  # barycentric, the third is what is left of one
+        "weights": ("float32", (*pixels, 2)),  # barycentric, the third is one minus both
         "depth": ("float32", pixels),  # infinite on the background
         "material": ("int8", pixels),  # -1 on the background
         "vertices": ("float32", (identities, frames, vertices, 3)),  # x and y in pixels, distance from the camera
@@ -71,7 +71,7 @@ def read_description(file: Path) -> dict[str, int]:
 
 
 def open_array(file: Path) -> NDArray[Any]:
-    """An array that stays on the disk; what is read of it is loaded.
+    """An array that stays on the disk; only the parts that are used are loaded.
 
     Raises:
         ValueError: no such file, or a damaged one.
@@ -115,7 +115,7 @@ class FrameCache:
 
     @property
     def bytes(self) -> int:
-        """What :meth:`hold_on` needs."""
+        """The bytes of memory that :meth:`hold_on` needs."""
         return sum(array.nbytes for array in self.arrays.values())
 
     def hold_on(self, device: torch.device | str) -> None:
@@ -130,8 +130,8 @@ class FrameCache:
         With probability ``cross`` the second frame is of another clip of the same person.
 
         With probability ``hard`` the second frame is the one whose named expression (a blink, the jaw, a smile, the
-        brows, the gaze, a pucker) differs most from the first's while the head turns little: random pairs differ in
-        pose first of all, and few in what matters most.
+        brows, the gaze, a pucker) differs most from the first's while the head turns little. Random pairs differ mostly
+        in pose, and few of them in expression.
 
         Raises:
             ValueError: ``cross`` from a cache of one clip.
@@ -143,9 +143,9 @@ class FrameCache:
         first = rng.integers(self.frames, size=count)
         begin = first // length * length  # of the first frame's clip
         second = begin + (first - begin + rng.integers(1, length, size=count)) % length
-        away = rng.random(count) < cross
-        shift = 1 if self.clips < 3 else rng.integers(1, self.clips, size=away.sum())
-        second[away] = (second[away] + length * shift) % self.frames
+        crossed = rng.random(count) < cross
+        shift = 1 if self.clips < 3 else rng.integers(1, self.clips, size=crossed.sum())
+        second[crossed] = (second[crossed] + length * shift) % self.frames
         values = self.kept.numpy()
         for k in np.flatnonzero(rng.random(count) < hard):
             start = second[k] // length * length
@@ -153,7 +153,7 @@ class FrameCache:
             column = rng.choice(HARD)
             score = np.abs(clip[:, column] - here[column]) + 0.15 * rng.random(length)
             score -= 0.5 * rng.random() * np.abs(clip[:, YAW] - here[YAW])
-            if not away[k]:
+            if not crossed[k]:
                 score[first[k] - start] = -np.inf
             second[k] = start + score.argmax()
         return who, first, second
@@ -162,13 +162,14 @@ class FrameCache:
         self, who: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64], *, both: bool = True
     ) -> Batch:
         """The pairs from ``first`` to ``second``; with ``both``, followed by those from ``second`` to ``first``."""
-        one, other = self._side(who, first), self._side(who, second)
+        source, target = self._side(who, first), self._side(who, second)
         if both:
-            one, other = ({k: torch.cat([a[k], b[k]]) for k in a} for a, b in ((one, other), (other, one)))
-        flow, visible = flow_between(_geometry(other), _geometry(one), Camera().pixels_per_unit(self.size))
+            sides = ((source, target), (target, source))
+            source, target = ({k: torch.cat([a[k], b[k]]) for k in a} for a, b in sides)
+        flow, visible = flow_between(_geometry(target), _geometry(source), Camera().pixels_per_unit(self.size))
         parts = ("image", "black", "alpha", "window")
-        pictures = [side[name] for name in parts for side in (one, other)]
-        return Batch(*pictures, flow, visible, other["labels"].long()[:, None])
+        pictures = [side[name] for name in parts for side in (source, target)]
+        return Batch(*pictures, flow, visible, target["labels"].long()[:, None])
 
     def _side(self, who: NDArray[np.int64], frame: NDArray[np.int64]) -> dict[str, Tensor]:
         side = {n: self._rows(n, who, frame) for n in self.arrays if n not in ("background", "coefficients")}
@@ -191,6 +192,6 @@ class FrameCache:
 
 
 def _geometry(side: dict[str, Tensor]) -> Geometry:
-    """What the exact flow needs of stored frames; their third barycentric weight is what is left of one."""
+    """The stored frames as the exact flow needs them, with the third barycentric weight."""
     weights = torch.cat([side["weights"], 1 - side["weights"].sum(-1, keepdim=True)], -1)
     return Geometry(side["corners"], weights, side["depth"], side["material"], side["alpha"], side["vertices"])

@@ -13,7 +13,7 @@ from ..morphable import Person, exact_flow, random_alpha, talking_head
 
 CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
 APART = 12  # frames: half a second
-BLOCK = 1_000_000  # seeds below one block train, those of the next are published: a pair stays within its block
+BLOCK = 1_000_000  # seeds: the first block trains, the next is published, and a pair stays within its block
 DRIVER_STEP = 500_009
 
 
@@ -49,7 +49,7 @@ class Pair:
 
     @property
     def seen(self) -> Bool[Tensor, "H W"]:
-        """The target's person as far as the source shows it too, see :func:`seen_person`."""
+        """Pixels of the target's person that the source shows too, see :func:`seen_person`."""
         return seen_person(self.visible, self.target_alpha)
 
 
@@ -77,8 +77,8 @@ def driver_of(seed: int) -> int:
 def two_frames(seed: int, yaw: Float[Tensor, " N"]) -> tuple[int, int]:
     """The numbers of the source's and the driving frame, in clips of N frames whose source has this ``yaw``.
 
-    Of three draws of frames ``APART`` or more, the one whose yaw changes neither least nor most: a pair asks
-    for a turn of the head, seldom for none and seldom for one from ear to ear.
+    Three draws of frames at least ``APART`` apart are made, and the one with the middle change of yaw is taken: in most
+    pairs the head turns, seldom not at all and seldom from ear to ear.
     """
     rng = np.random.default_rng([seed, 3])
     first = rng.integers(len(yaw), size=3)
@@ -91,7 +91,7 @@ def make_pair(seed: Whole, size: int = 64, cross: bool = False) -> Pair:
     """Return the pair of a seed; the same bytes for the same seed.
 
     In self-ID source and target are two frames of one clip of one person. In cross-ID the driving frame shows another
-    person, and ``target`` is what nobody else has: the source person, truly rendered with the driver's coefficients.
+    person, and ``target`` is the true answer, which no video has: the source person with the driver's coefficients.
 
     Args:
         seed: the person, the clip and the two frames. Below 1,000,000 to train, below 2,000,000 to publish.

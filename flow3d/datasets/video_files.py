@@ -1,4 +1,4 @@
-"""A folder of somebody's videos as clips (N,3,S,S); what cannot be used is named with its reason, not passed over."""
+"""A folder of videos -> clips (N,3,S,S); videos that cannot be used are listed with their reasons."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..preprocessing.images import from_uint8, middle_square, read_image, to_uin
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-LOOKS = 9  # frames of a clip in which a face is looked for; one is enough
-SIDES = (128, 192)  # pixels a frame is resized to before: the detector's window has 24, and misses small or huge faces
+LOOKS = 9  # frames of a clip that are searched for a face; a face in one is enough
+SIDES = (128, 192)  # pixels to which a frame is resized first: the detector's window of 24 misses small and huge faces
 
 
 @dataclass(frozen=True, eq=False)
 class Videos:
-    """The clips of a folder by name, (N,3,S,S) in [-1, 1], and why others are not among them."""
+    """The clips of a folder by name, (N,3,S,S) in [-1, 1], and the reasons of those that were skipped."""
 
     clips: dict[str, Float[Tensor, "N 3 S S"]]
     skipped: dict[str, str]
@@ -43,7 +43,7 @@ def read_video(path: str | os.PathLike[str], size: Whole, most: Whole | None = N
 
     Raises:
         FileNotFoundError: neither a file nor a folder.
-        ValueError: not to be decoded, images of different sizes, or fewer than two frames.
+        ValueError: it cannot be decoded, images of different sizes, or fewer than two frames.
     """
     frames = list(read_frames(path, size, most))
     if len(frames) < 2:
@@ -56,7 +56,7 @@ def read_frames(
 ) -> Iterator[Float[Tensor, "3 S S"]]:
     """The frames of :func:`read_video`, one at a time, so that memory does not grow with the clip.
 
-    Args and errors as there; a clip of no or one frame is none here.
+    Args and errors as there, but a clip may have one frame, or none.
     """
     size = check_integer(size, "size", 16)
     most = None if most is None else check_integer(most, "most", 2)
@@ -113,18 +113,18 @@ def read_videos(
         raise ValueError(
             f"folder: expected {', '.join(VIDEOS)} or folders of images in {os.fspath(folder)!r}, got none"
         )
-    found = Videos({}, {})
+    videos = Videos({}, {})
     for entry in entries:
         try:
             frames = read_video(entry, size, most)
         except (OSError, ValueError) as error:
-            found.skipped[entry.name] = str(error)
+            videos.skipped[entry.name] = str(error)
             continue
         if face_check and not has_face(frames):
-            found.skipped[entry.name] = f"no face found in {min(LOOKS, len(frames))} of its frames"
+            videos.skipped[entry.name] = f"no face found in {min(LOOKS, len(frames))} of its frames"
         else:
-            found.clips[entry.name] = frames
-    return found
+            videos.clips[entry.name] = frames
+    return videos
 
 
 @cache
@@ -138,8 +138,8 @@ def _cascade() -> Any:
 def has_face(frames: Float[Tensor, "N 3 S S"]) -> bool:
     """Whether scikit-image's cascade (local binary patterns, frontal faces) finds a face in one of nine frames.
 
-    Of 16 procedural heads, 9 frames each at 64 px, it found 13, and nothing in their 16 backgrounds: a face it finds
-    is one, a face it does not find may be one nevertheless.
+    Of 16 procedural heads, 9 frames each at 64 px, it found 13, and nothing in their 16 backgrounds: it misses some
+    faces, but what it finds is a face.
     """
     for k in np.linspace(0, len(frames) - 1, min(LOOKS, len(frames))).round().astype(int):
         rgb = to_uint8(frames[k])
