@@ -28,7 +28,7 @@ class ConvDown3D(nn.Module):
 
 
 class FeatureEncoder(nn.Module):
-    """Down-sample, reshape into depth and channels, then three ConvDown3D (section 6.1). It knows no motion."""
+    """Down-sample, reshape into depth and channels, then three ConvDown3D (section 6.1). It gets no motion."""
 
     def __init__(self, config: RendererConfig) -> None:
         super().__init__()

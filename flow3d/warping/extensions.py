@@ -16,7 +16,7 @@ FLOW_LIMIT = 0.6  # of half the frame's side: a residual farther than this is no
 
 
 class MotionCode(nn.Module):
-    """Tell the flow network the source's motion too: z(target) beside z(target) - z(source), mixed to one vector."""
+    """Give the flow network the source's motion too: mix z(target) and z(target) - z(source) to one vector."""
 
     def __init__(self, motion: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class PoseFlow(nn.Module):
 
 
 class DepthCollapse(nn.Module):
-    """A weight for every voxel of a column: which slice is what the pixel sees."""
+    """A weight for every voxel of a column: how much the pixel sees of each slice."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

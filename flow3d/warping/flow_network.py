@@ -35,8 +35,8 @@ class _Stage(nn.Module):
 class FlowNetwork(nn.Module):
     """An auto-encoder of 3D convolutions with skips, AdaIN after each, whose head starts at zero: the identity warp.
 
-    Stages halve depth, height and width; depth stays where a single slice is left. ``flow_dimensions=2`` is the twin of
-    Tab. 2a: the same layers on one slice, depth folded into channels, and a flow without dz.
+    Stages halve depth, height and width; a single slice stays one. ``flow_dimensions=2`` is the ablation of Tab. 2a:
+    the same layers on one slice, depth folded into channels, and a flow without dz.
     """
 
     def __init__(self, config: RendererConfig, motion: int | None = None) -> None:
@@ -70,7 +70,7 @@ class FlowNetwork(nn.Module):
         return self.stem(foreground).unflatten(1, self.volume)
 
     def features(self, lifted: Float[Tensor, "B C D H W"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C D H W"]:
-        """What the head reads: the decoder's last output."""
+        """The decoder's last output, which the head reads."""
         x, skips = lifted, []
         for stage in self.down:
             skips.append(x)
@@ -80,7 +80,7 @@ class FlowNetwork(nn.Module):
         return x
 
     def forward(self, lifted: Float[Tensor, "B C D H W"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B 3 D H W"]:
-        """Return the backward flow (dx, dy, dz) in voxels from what :meth:`lift` gave and the motion vector."""
+        """Return the backward flow (dx, dy, dz) in voxels of a foreground from :meth:`lift`, for a motion vector."""
         return self.flow(self.features(lifted, z))
 
     def flow(self, features: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B 3 D H W"]:

@@ -8,7 +8,7 @@ from ..morphable.coefficients import CROP_SHIFT, POSE
 from ..sizes import COEFFICIENT_COUNT, CROP_FRAME, POSE_COUNT, RADIUS
 from .adain import SLOPE
 
-SHIFT = CROP_SHIFT.start - POSE.start  # where the crop's shift begins in a pose; it ends it
+SHIFT = CROP_SHIFT.start - POSE.start  # where the crop's shift begins, the last part of a pose
 
 
 class MappingNetwork(nn.Module):
@@ -51,6 +51,6 @@ class MappingNetwork(nn.Module):
 
 
 def pose_of(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B 9"]:
-    """The pose at the end of a motion vector, as coefficients are: rotation, translation, crop."""
+    """The pose at the end of a motion vector, in the coefficients' units: rotation, translation, crop."""
     pose = z[:, -POSE_COUNT:]
     return torch.cat([pose[:, :SHIFT], pose[:, SHIFT:] * CROP_FRAME], 1)

@@ -21,7 +21,7 @@ RESIDUAL_WIDTH = 32  # channels of the residual flow's convolutions
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """What of a source does not depend on the motion: its foreground, its lifted stem, its feature volume f."""
+    """The parts of a source that do not depend on the motion: foreground, lifted stem, feature volume f."""
 
     foreground: Float[Tensor, "B 3 S S"]
     lifted: Float[Tensor, "B C d H W"]
@@ -87,7 +87,7 @@ class WarpingStage(nn.Module):
         self.residual = ResidualFlow(RESIDUAL_WIDTH, config.z_length, config.adain_hidden) if finer else None
 
     def encode(self, foreground: Float[Tensor, "B 3 S S"]) -> Encoded:
-        """Do once per source what no motion changes."""
+        """Compute, once per source, all that does not depend on the motion."""
         return Encoded(foreground, self.flow_network.lift(foreground), self.encoder(foreground))
 
     def estimate(
@@ -103,7 +103,7 @@ class WarpingStage(nn.Module):
             ValueError: a model with ``source_coefficients`` was not given ``start``.
         """
         flow, coarse, z = self._coarse(lifted, target, start)
-        if coarse is None:  # nothing weighs the slices: their mean
+        if coarse is None:  # without learned weights, the mean of the slices
             return Flow(flow, flow_to_image(flow, None, self.config.size))
         if self.residual is None:
             return Flow(flow, coarse, coarse)
@@ -113,11 +113,11 @@ class WarpingStage(nn.Module):
     def _coarse(
         self, lifted: Float[Tensor, "B C d H W"], target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None
     ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None, Float[Tensor, "B Z"]]:
-        """The flow network's own flow in voxels and, where weights are learned, in pixels; and the code behind it."""
+        """The flow network's own flow in voxels and, where weights are learned, in pixels; and the vector behind it."""
         z = target
         if self.code is not None:
             if start is None:
-                raise ValueError("start: this model knows the source's motion (source_coefficients), got none")
+                raise ValueError("start: expected the source's motion vector, which source_coefficients need, got None")
             z = self.code(target, start)
         rigid = None if self.pose is None or start is None else self.pose(start, target)
         if rigid is not None:  # warp first, so that the network's input is aligned with its output

@@ -159,7 +159,7 @@ def test_the_encoder_keeps_depth_and_the_decoder_folds_it():
 def test_an_extended_stage_needs_the_sources_motion():
     stage = WarpingStage(preset("micro", "extended"))
     source = stage.encode(torch.rand(1, 3, 32, 32))
-    with pytest.raises(ValueError, match="start: this model knows the source's motion"):
+    with pytest.raises(ValueError, match="start: expected the source's motion vector, which source_coefficients need"):
         stage(source, torch.randn(1, 16))
 
 
