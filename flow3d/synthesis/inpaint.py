@@ -32,8 +32,8 @@ class Inpainter(nn.Module):
             hole: 1 where background must be invented.
             z: the driving motion.
             known: 1 where the source shows the background; pasted back if the model has ``paste_known_background``.
-                Without it the network's own picture is returned, whatever the model pastes, and a model with
-                ``hole_fill`` takes all that is no hole for background.
+                If it is None, nothing is pasted, and a model with ``hole_fill`` treats everything outside the hole as
+                background.
         """
         picture = self.paint(composite, hole, z, 1 - hole if known is None else known)
         return picture if known is None else self.paste(picture, composite, hole, known)
@@ -72,7 +72,7 @@ def spread(image: Float[Tensor, "B C S S"], known: Float[Tensor, "B 1 S S"]) -> 
     """Fill what is not ``known`` smoothly from around it: averages of the known part, from the coarsest to the finest.
 
     Pull and push over powers of two (Gortler et al., The Lumigraph, 1996, section 3.4). Where nothing is known at all,
-    the answer is 0.
+    the result is 0.
     """
     if image.shape[-1] <= 1:
         return image * known / known.clamp_min(1e-6)

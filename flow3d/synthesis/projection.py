@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-FILL = -1.0  # black: what stands where nothing of the person, or of the background, is known
+FILL = -1.0  # black: the colour where the person, or the background, is not known
 
 
 def cut_out(image: Float[Tensor, "B 3 H W"], alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 3 H W"]:

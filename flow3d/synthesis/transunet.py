@@ -49,7 +49,7 @@ class TransUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], outputs, 3, padding=1)
 
     def features(self, x: Float[Tensor, "B I S S"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C S S"]:
-        """What the head reads, at full resolution."""
+        """The last level's output at full resolution, which the head reads."""
         skips = []
         for number, level in enumerate(self.down):
             if number:
