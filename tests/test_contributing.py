@@ -174,15 +174,6 @@ def test_the_python_of_readme_runs_as_printed(tmp_path, monkeypatch, capsys):
     assert result > untouched
 
 
-@pytest.fixture
-def own_threads():
-    """A command sets how many threads torch has."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("own_threads")
 def test_the_shell_line_of_readme_runs_as_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (block,) = [block for block in blocks("README.md", "sh") if "reenact" in block]

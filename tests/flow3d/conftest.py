@@ -1,9 +1,14 @@
-"""Three pairs, and methods whose scores are known: one gives the truth, one the source back."""
+"""Pairs, cached frames, a renderer that has learnt nothing, and methods whose scores are known."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
+from flow3d import FlowRenderer, preset
 from flow3d.datasets import Pair, make_pair
+from flow3d.datasets.cache import FrameCache
+from flow3d.datasets.cache_build import build_cache
 from flow3d.evaluation.measure.method import Method, Reenacted
 
 FIRST = 1_000_000
@@ -12,6 +17,19 @@ FIRST = 1_000_000
 @pytest.fixture(scope="session")
 def pairs() -> dict[int, Pair]:
     return {seed: make_pair(seed, 32) for seed in range(FIRST, FIRST + 3)}
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> FrameCache:
+    """Two persons, six frames of each in two clips."""
+    return build_cache(tmp_path_factory.mktemp("frames"), 2, 6, 32, seed=11, every=10, clips=2)
+
+
+@pytest.fixture(scope="session")
+def micro(tmp_path_factory) -> Path:
+    """The folder of a micro renderer that has learnt nothing."""
+    torch.manual_seed(1)
+    return FlowRenderer(preset("micro", "extended")).save_pretrained(tmp_path_factory.mktemp("micro") / "weights")
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-import torch
 
-from flow3d import FlowRenderer, preset
 from flow3d.__main__ import main
-
-
-@pytest.fixture(autouse=True)
-def own_threads():
-    """A command sets how many threads torch has."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -31,10 +21,3 @@ def refused(capsys) -> Callable[..., str]:
         return said.err.removeprefix("error: ").rstrip()
 
     return call
-
-
-@pytest.fixture(scope="session")
-def micro(tmp_path_factory):
-    """A folder with the weights of a micro renderer that has learnt nothing."""
-    torch.manual_seed(1)
-    return FlowRenderer(preset("micro", "extended")).save_pretrained(tmp_path_factory.mktemp("micro") / "weights")

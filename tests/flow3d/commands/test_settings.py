@@ -1,7 +1,6 @@
 """NAME=VALUE on a command line is what the field says it is, and what does not fit is one line."""
 
 import pytest
-import torch
 
 from flow3d import preset
 from flow3d.__main__ import main
@@ -65,12 +64,8 @@ def frames(tmp_path_factory):
 
 
 def train(frames, out, *options: str) -> int:
-    threads = torch.get_num_threads()
-    try:
-        fixed = ("--preset", "micro", "--data", str(frames), "--steps", "1", "--batch", "2")
-        return main(["train", *fixed, "--out", str(out), *options])
-    finally:
-        torch.set_num_threads(threads)
+    fixed = ("--preset", "micro", "--data", str(frames), "--steps", "1", "--batch", "2")
+    return main(["train", *fixed, "--out", str(out), *options])
 
 
 def test_the_command_trains_with_the_switch_that_was_set(frames, tmp_path):

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from flow3d import FlowRenderer, preset
 from flow3d.__main__ import main
 from flow3d.evaluation import protocol
 from flow3d.evaluation.pairs.pair_files import as_text, list_pair
@@ -20,12 +19,6 @@ FIRST = 1_000_000
 def few(monkeypatch):
     monkeypatch.setattr(protocol, "EDITED", 1)
     monkeypatch.setattr(protocol, "JITTER_PAIRS", 1)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(1)
-    return FlowRenderer(preset("micro", "extended")).save_pretrained(tmp_path_factory.mktemp("micro"))
 
 
 def evaluate(weights, folder, protocol: str, count: int, *options: str) -> int:
@@ -40,10 +33,10 @@ def lines(folder, protocol: str) -> dict[str, dict]:
     return {line["what"]: line for name, table in tables.items() if "All pairs" in name for line in table}
 
 
-def test_reports_repeat_bit_for_bit_and_hold_every_score(weights, tmp_path, capsys):
+def test_reports_repeat_bit_for_bit_and_hold_every_score(micro, tmp_path, capsys):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        assert evaluate(weights, tmp_path / name, "self", 4, "--no-pictures") == 0
+        assert evaluate(micro, tmp_path / name, "self", 4, "--no-pictures") == 0
     capsys.readouterr()
     reports = [(tmp_path / name / "out" / "self_pairs.csv").read_bytes() for name in ("a", "b")]
     assert reports[0] == reports[1]
@@ -74,12 +67,12 @@ class Features(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_cross_pairs_are_like_their_source_and_inception_makes_a_fid(weights, tmp_path, capsys):
+def test_cross_pairs_are_like_their_source_and_inception_makes_a_fid(micro, tmp_path, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces that TorchScript will go
         torch.jit.script(Features()).save(str(tmp_path / "inception.pt"))
     files = ("--inception", str(tmp_path / "inception.pt"), "--arcface", str(tmp_path / "nowhere.onnx"))
-    assert evaluate(weights, tmp_path, "cross", 4, "--no-pictures", *files) == 0
+    assert evaluate(micro, tmp_path, "cross", 4, "--no-pictures", *files) == 0
     found = lines(tmp_path, "cross")
     assert "copy 1.000" in found["CSIM (heads)"]["beside"]  # the source against itself
     assert found["FID"]["value"] > 0
@@ -89,9 +82,9 @@ def test_cross_pairs_are_like_their_source_and_inception_makes_a_fid(weights, tm
     assert "nowhere.onnx" in printed
 
 
-def test_what_is_no_list_and_files_without_a_protocol_are_refused(weights, tmp_path, capsys):
+def test_what_is_no_list_and_files_without_a_protocol_are_refused(micro, tmp_path, capsys):
     (tmp_path / "list.csv").write_text("a,b\n1,2\n")
-    named = ("evaluate", "--weights", str(weights), "--out", str(tmp_path / "out"))
+    named = ("evaluate", "--weights", str(micro), "--out", str(tmp_path / "out"))
     assert main([*named, "--protocol", "self", "--list", str(tmp_path / "list.csv")]) == 2
     assert "error: --list: expected rows of" in capsys.readouterr().err
     for option in ("list", "inception", "arcface"):

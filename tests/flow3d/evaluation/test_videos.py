@@ -3,19 +3,11 @@
 import csv
 import json
 
-import pytest
 import torch
 
-from flow3d import FlowRenderer, preset
 from flow3d.__main__ import main
 from flow3d.datasets import make_clip
 from flow3d.preprocessing.images import write_image
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(1)
-    return FlowRenderer(preset("micro", "extended")).save_pretrained(tmp_path_factory.mktemp("micro"))
 
 
 def write_clip(folder, frames) -> None:
@@ -29,7 +21,7 @@ def evaluate(weights, videos, out, *options: str) -> int:
     return main(["evaluate", *named, *options])
 
 
-def test_clips_are_measured_and_what_was_skipped_is_named_and_counted(weights, tmp_path, capsys):
+def test_clips_are_measured_and_what_was_skipped_is_named_and_counted(micro, tmp_path, capsys):
     videos = tmp_path / "videos"
     frames = make_clip(1_000_002, 6, 64).frames
     write_clip(videos / "one", frames)
@@ -37,7 +29,7 @@ def test_clips_are_measured_and_what_was_skipped_is_named_and_counted(weights, t
     write_clip(videos / "alone", torch.zeros(1, 3, 32, 32))
     write_clip(videos / "wall", torch.full((2, 3, 32, 32), 0.3))
     for out in ("a", "b"):
-        assert evaluate(weights, videos, tmp_path / out) == 0
+        assert evaluate(micro, videos, tmp_path / out) == 0
     said = capsys.readouterr()
     assert "warning: The renderer's weights, the regressor" in said.err
     for name in ("videos.json", "videos_frames.csv", "videos.md"):
@@ -63,16 +55,16 @@ def test_clips_are_measured_and_what_was_skipped_is_named_and_counted(weights, t
     assert "csim stranger" not in rows[0]
 
 
-def test_folders_without_a_usable_clip_are_refused(weights, tmp_path, capsys):
-    assert evaluate(weights, tmp_path / "nowhere", tmp_path / "out") == 2
+def test_folders_without_a_usable_clip_are_refused(micro, tmp_path, capsys):
+    assert evaluate(micro, tmp_path / "nowhere", tmp_path / "out") == 2
     assert "error: --videos: expected a folder of videos, found none" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
-    assert evaluate(weights, tmp_path / "empty", tmp_path / "out") == 2
+    assert evaluate(micro, tmp_path / "empty", tmp_path / "out") == 2
     assert "error: --videos: expected .mp4" in capsys.readouterr().err
     write_clip(tmp_path / "videos" / "mixed", [torch.zeros(3, 32, 32), torch.zeros(3, 48, 48)])
-    assert evaluate(weights, tmp_path / "videos", tmp_path / "out") == 2
+    assert evaluate(micro, tmp_path / "videos", tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert "error: --videos: expected one clip that can be used, got none: mixed (expected images of one size" in said
-    assert evaluate(weights, tmp_path / "videos", tmp_path / "out", "--protocol", "cross") == 2
+    assert evaluate(micro, tmp_path / "videos", tmp_path / "out", "--protocol", "cross") == 2
     assert "error: --videos: expected the protocol self" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

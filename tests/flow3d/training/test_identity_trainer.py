@@ -34,11 +34,7 @@ def test_ctrl_c_ends_a_training_and_keeps_nothing(persons, monkeypatch):
 
 
 def command(tmp_path, *options: str) -> int:
-    threads = torch.get_num_threads()
-    try:
-        return main(["--data", str(tmp_path / "persons"), "--out", str(tmp_path / "out"), *options])
-    finally:
-        torch.set_num_threads(threads)
+    return main(["--data", str(tmp_path / "persons"), "--out", str(tmp_path / "out"), *options])
 
 
 def test_the_command_writes_weights_card_and_curve(tmp_path, persons, monkeypatch, capsys):

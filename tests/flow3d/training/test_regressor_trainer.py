@@ -230,11 +230,7 @@ def test_bad_requests_are_named(data, held_out, folders, tmp_path):
 
 
 def regress(*options: str) -> int:
-    threads = torch.get_num_threads()
-    try:
-        return main(["regress", *options])
-    finally:
-        torch.set_num_threads(threads)
+    return main(["regress", *options])
 
 
 def test_the_command_trains_resumes_and_measures(folders, tmp_path, capsys):

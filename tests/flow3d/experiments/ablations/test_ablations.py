@@ -11,8 +11,6 @@ import pytest
 import torch
 
 from flow3d.__main__ import main
-from flow3d.datasets.cache import FrameCache
-from flow3d.datasets.cache_build import build_cache
 from flow3d.evaluation.pairs.protocols import pair_lists
 from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations import (
@@ -30,11 +28,6 @@ from flow3d.renderer import FlowRenderer
 from tolerances import ABLATIONS
 
 SMALL = Budget("micro", 1, 1, 1, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory) -> FrameCache:
-    return build_cache(tmp_path_factory.mktemp("ablations") / "frames", 2, 6, 32, seed=5, clips=3)
 
 
 @pytest.fixture(scope="module")

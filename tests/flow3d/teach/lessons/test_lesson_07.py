@@ -4,7 +4,6 @@ Tests: flow3d.teach.figures.training.
 """
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from matplotlib.lines import Line2D
 
 from flow3d import FlowRenderer, preset
 from flow3d.datasets.batch import Batch
-from flow3d.datasets.cache import FrameCache
-from flow3d.datasets.cache_build import build_cache
 from flow3d.teach.figures.training import HUES, ZERO, loss_curves, read_curve, share_bars, signature, training_curves
 from flow3d.teach.lessons import lesson_07
 from flow3d.teach.lessons.lesson_07 import NETWORKS, WatchedTrainer, flow_error, joined, shuffled, term_gradients, thin
@@ -27,16 +24,6 @@ from tolerances import LESSONS, TRAINING
 
 NEAR = TRAINING["by hand"][0]
 DIGITS, SECONDS = TRAINING["four digits"][0], TRAINING["whole seconds"][0]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("frames")
-
-
-@pytest.fixture(scope="module")
-def data(folder) -> FrameCache:
-    return build_cache(folder, 2, 6, 32, seed=11, every=10, clips=2)
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +131,8 @@ def test_a_thinned_curve_is_small_and_keeps_what_was_measured(data, metrics):
     assert np.isnan(small["raw/pw"]).all()
 
 
-def test_the_command_writes_the_copy_and_keeps_every_row_of_a_small_one(folder, data, metrics, tmp_path):
-    lesson_07.main(["--thin", str(metrics), "--out", str(tmp_path / "copy.csv"), "--held-out", str(folder)])
+def test_the_command_writes_the_copy_and_keeps_every_row_of_a_small_one(data, metrics, tmp_path):
+    lesson_07.main(["--thin", str(metrics), "--out", str(tmp_path / "copy.csv"), "--held-out", str(data.folder)])
     full, copy = read_curve(metrics), read_curve(tmp_path / "copy.csv")
     assert list(copy) == [*full, ZERO]
     for name in full:

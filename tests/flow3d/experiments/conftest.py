@@ -8,4 +8,4 @@ from flow3d.datasets.cache_build import build_cache
 
 @pytest.fixture(scope="session")
 def frames(tmp_path_factory) -> FrameCache:
-    return build_cache(tmp_path_factory.mktemp("rivals") / "frames", 2, 6, 32, seed=5, clips=3)
+    return build_cache(tmp_path_factory.mktemp("experiments") / "frames", 2, 6, 32, seed=5, clips=3)
