@@ -38,9 +38,9 @@ def quality(
     more = {seed: pair for seed, pair in lists["wide"].items() if seed not in rows["self"]}
     wide = rows["self"] | measure_pairs(method, more)
     rows["wide"] = {seed: wide[seed] for seed in lists["wide"]}
-    plain = {name: list(some.values()) for name, some in rows.items()}
+    plain = {name: list(by_seed.values()) for name, by_seed in rows.items()}
     edits = measure_edits(method, self_seeds(identities), size)
-    found = {
+    results = {
         "Self-ID: PSNR on the union of the silhouettes": tables.picture_table(plain["self"]),
         "Cross-ID, against the true answer: PSNR": tables.picture_table(plain["cross"], cross=True),
         "Self-ID: error of the flow over the zero flow's": tables.flow_table(plain["self"]),
@@ -55,7 +55,7 @@ def quality(
         "Controls that must fail": control_table(method, untrained, lists["self"], rows["self"], min(identities, 8)),
         "The pairs": [line for name in ("self", "cross") for line in tables.yaw_table(plain[name], f"{name}-ID")],
     }
-    return found, rows
+    return results, rows
 
 
 def all_settings(renderer: FlowRenderer, options: argparse.Namespace) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def run_evaluation(renderer: FlowRenderer, options: argparse.Namespace, out: Pat
         Both reports, to be printed.
 
     Raises:
-        ValueError: too few frames to watch memory by.
+        ValueError: ``options.long`` has too few frames to measure the memory.
         OSError: ``out`` cannot be written.
     """
     if options.long and options.long <= SETTLED:
@@ -91,9 +91,9 @@ def run_evaluation(renderer: FlowRenderer, options: argparse.Namespace, out: Pat
     method, untrained = renderer_method(renderer), renderer_method(FlowRenderer(renderer.config).eval())
     settings = all_settings(renderer, options)
     lists = pair_lists(options.pairs, options.cross, options.wide, size)
-    found, rows = quality(method, untrained, lists, options.edits, size)
+    results, rows = quality(method, untrained, lists, options.edits, size)
     name = f"{renderer.config.name}, {renderer.config.recipe}"
-    report = write_report(out, "evaluation", f"Evaluation of {name}", settings, found, NOTES)
+    report = write_report(out, "evaluation", f"Evaluation of {name}", settings, results, NOTES)
     write_whole(out / "pairs.csv", as_csv(rows).encode())
     if not options.no_pictures:
         pictures(out, method, lists, rows, self_seeds(min(options.edits, 6)), size)

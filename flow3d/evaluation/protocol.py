@@ -48,14 +48,14 @@ def protocol_tables(rows: Sequence[Row], cross: bool, frechet: Frechet) -> dict[
     """Tables of all pairs, and one for every bin of the yaw difference that has pairs."""
     groups = {"All pairs": list(rows)}
     groups |= {f"Yaw difference {name}°": [row for row in rows if bin_of(row["yaw"]) == name] for name in BINS}
-    found = {}
-    for name, some in groups.items():
-        if some:
-            title = f"{name}: {len(some)} pairs"
-            found[title] = _table(some, cross)
-            found[f"{title}, the paper's scores"] = score_tables.score_table(some, frechet if some == rows else {})
-            found[f"{title}, what only a known truth tells"] = score_tables.truth_table(some)
-    return found
+    results = {}
+    for name, group in groups.items():
+        if group:
+            title = f"{name}: {len(group)} pairs"
+            results[title] = _table(group, cross)
+            results[f"{title}, the paper's scores"] = score_tables.score_table(group, frechet if group == rows else {})
+            results[f"{title}, what only a known truth tells"] = score_tables.truth_table(group)
+    return results
 
 
 def _table(rows: Sequence[Row], cross: bool) -> Table:
@@ -73,13 +73,13 @@ def measure_all(
     rows, outputs, warps = {}, [], []
     for number, one in enumerate(listed):
         pair = pairs[one.seed]
-        made = reenact_pair(method, pair)
-        outputs.append(made.output[0])
+        reenacted = reenact_pair(method, pair)
+        outputs.append(reenacted.output[0])
         warps.append(baselines(pair)["exact-flow warp"])
-        rows[one.seed] = measure_pair(pair, made) | truth_row(outputs[-1], pair)
+        rows[one.seed] = measure_pair(pair, reenacted) | truth_row(outputs[-1], pair)
         rows[one.seed] |= jitter_row(method, one, pair) if number < JITTER_PAIRS else {}
-    shown = [pairs[one.seed] for one in listed]
-    pictures = {n: torch.stack([getattr(pair, n) for pair in shown]) for n in ("source", "target", "driving")}
+    ordered = [pairs[one.seed] for one in listed]
+    pictures = {n: torch.stack([getattr(pair, n) for pair in ordered]) for n in ("source", "target", "driving")}
     exact = [torch.cat([pairs[one.seed].driving_window[:, RADIUS], identity_of(one.seed)]) for one in listed]
     frames = ScoredFrames(
         output=torch.stack(outputs), others={"copy": pictures["source"], "exact-flow warp": torch.stack(warps)},
@@ -117,14 +117,14 @@ def run_protocol(renderer: FlowRenderer, listed: Sequence[ListedPair], options: 
     settings |= {"protocol": options.protocol, "list": str(options.list or "published"), "pairs": len(listed)}
     settings |= {"backbones, sha256": backbones.used, "edited identities": EDITED}
     settings |= {"jitter": f"the first {JITTER_PAIRS} pairs, {JITTER_FRAMES} consecutive frames of each"}
-    found = protocol_tables(list(rows.values()), cross, frechet)
+    results = protocol_tables(list(rows.values()), cross, frechet)
     edits = measure_edits(method, self_seeds(EDITED), size)
-    found["One coefficient edited: how the output follows"] = tables.edit_table(
+    results["One coefficient edited: how the output follows"] = tables.edit_table(
         edits[OUTPUT], edits[EXACT], asked=False
     )
     notes = (ABOUT[options.protocol], *NOTES[:3], *score_tables.NOTES, score_tables.absent_note(backbones.absent))
     title = f"Protocol {options.protocol}: {name}"
-    text = write_report(out, options.protocol, title, settings, found, notes)
+    text = write_report(out, options.protocol, title, settings, results, notes)
     write_whole(out / f"{options.protocol}_pairs.csv", as_csv({options.protocol: rows}).encode())
     if not options.no_pictures:
         worst = sorted(pairs, key=lambda seed: rows[seed]["psnr output"])[:SHOWN]

@@ -1,10 +1,10 @@
-"""The whole renderer on a card: frames a second, training steps a second, and what they need of its memory.
+"""The whole renderer on a card: frames a second, training steps a second, and the memory that they need.
 
     python -m flow3d.evaluation.throughput --out kernels/bench/results/
 
-Batches of 1 (eager, and as a CUDA graph) and 16, float32 and bfloat16, our kernels against the same model on PyTorch's
-own operations. tiny has its weights; the other presets' are random, so that their flow is near zero. A row that the
-card cannot hold stays empty, with its reason.
+It measures batches of 1 (eager, and as a CUDA graph) and 16, in float32 and bfloat16, with our kernels and with
+PyTorch's own operations. tiny has its shipped weights; the other presets have random ones, so their flow is near zero.
+A row that does not fit into the card's memory stays empty, with the reason.
 """
 
 import argparse
@@ -45,8 +45,8 @@ BACKENDS = ("triton", "reference")
 
 
 def seconds_of(run: Callable[[], object], device: str, repetitions: int) -> float:
-    """Median seconds of a call, the first few not counted."""
-    found = []
+    """Median seconds of a call; the first repetition is not counted."""
+    seconds = []
     for repetition in range(repetitions + 1):
         if device == "cuda":
             torch.cuda.synchronize()
@@ -56,8 +56,8 @@ def seconds_of(run: Callable[[], object], device: str, repetitions: int) -> floa
         if device == "cuda":
             torch.cuda.synchronize()
         if repetition:
-            found.append((time.perf_counter() - begun) / CALLS)
-    return statistics.median(found)
+            seconds.append((time.perf_counter() - begun) / CALLS)
+    return statistics.median(seconds)
 
 
 def renderer_of(name: str, recipe: Recipe, device: str) -> FlowRenderer:
@@ -69,7 +69,7 @@ def renderer_of(name: str, recipe: Recipe, device: str) -> FlowRenderer:
 
 
 def rendering(renderer: FlowRenderer, count: int, graph: bool, device: str) -> Callable[[], object]:
-    """One call of the renderer with its source prepared."""
+    """A function that renders ``count`` frames of a prepared source."""
     size = renderer.config.size
     generator = torch.Generator().manual_seed(0)
     source = torch.rand(3, size, size, generator=generator).to(device) * 2 - 1
@@ -89,7 +89,7 @@ def rendering(renderer: FlowRenderer, count: int, graph: bool, device: str) -> C
 
 
 def random_batch(size: int, count: int, device: str) -> Batch:
-    """Pictures of noise: a step's time does not depend on what is seen."""
+    """A batch of noise: the time of a step does not depend on the pictures."""
     generator = torch.Generator().manual_seed(0)
 
     def noise(*shape: int) -> Tensor:
@@ -103,7 +103,7 @@ def random_batch(size: int, count: int, device: str) -> Batch:
 
 
 def learning(name: str, recipe: Recipe, phase: Phase, device: str) -> Callable[[], object]:
-    """One training step with every term, optimiser included."""
+    """A function that makes one training step with every term, optimiser included."""
     torch.manual_seed(0)
     renderer = FlowRenderer(preset(name, recipe)).to(device).train()
     config = training(name, recipe, phase).replace(sparse_terms=1)
@@ -122,7 +122,7 @@ def learning(name: str, recipe: Recipe, phase: Phase, device: str) -> Callable[[
 
 
 def frame_rows(device: str, repetitions: int, models: Models) -> Iterator[dict]:
-    """Frames a second."""
+    """Rows of frames a second, with the peak of memory."""
     kinds = [(1, False), (1, True), (16, False)] if device == "cuda" else [(1, False), (16, False)]
     for (name, recipe), dtype in itertools.product(models, ("float32", "bfloat16")):
         renderer = renderer_of(name, recipe, device)
@@ -140,7 +140,7 @@ def frame_rows(device: str, repetitions: int, models: Models) -> Iterator[dict]:
 
 
 def step_rows(device: str, repetitions: int, models: Models) -> Iterator[dict]:
-    """Training steps a second, and the peak of memory."""
+    """Rows of training steps a second, with the peak of memory."""
     for (name, recipe), phase, path in itertools.product(models, get_args(Phase), BACKENDS):
         row = {"preset": name, "recipe": recipe, "phase": phase, "batch": BATCH, "dtype": "float32", "path": path}
         with on(path):
@@ -152,7 +152,7 @@ def step_rows(device: str, repetitions: int, models: Models) -> Iterator[dict]:
 
 
 def on(path: str) -> contextlib.AbstractContextManager[object]:
-    """Our kernels, or PyTorch's operations."""
+    """A context with our kernels, or with PyTorch's operations."""
     return use_backend("reference") if path == "reference" else contextlib.nullcontext()
 
 
@@ -169,7 +169,7 @@ def measured(row: dict, work: Callable[[], float], device: str) -> dict:
 
 
 def markdown(record: dict) -> str:
-    """Both tables."""
+    """Both tables as markdown."""
     about = record["about"]
     lines = [
         f"# The whole renderer: {about['device']}",
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     options = parser.parse_args()
     if backend(torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu")).name != "triton":
-        sys.exit("nothing is written: these rows are about our kernels on a card, and there is none that runs them")
+        sys.exit("nothing is written: this measures our kernels on a card, and no card here runs them")
     about = card() | {
         "torch": torch.__version__,
         "python": platform.python_version(),

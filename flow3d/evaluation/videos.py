@@ -1,4 +1,4 @@
-"""A folder of one's own videos, measured: ``python -m flow3d evaluate --weights tiny --videos FOLDER --out runs/mine``.
+"""Measures a folder of your videos: ``python -m flow3d evaluate --weights tiny --videos FOLDER --out runs/mine``.
 
 Self-ID in each clip: the first frame is the source, all others drive and are the true answers.
 """
@@ -44,7 +44,7 @@ ABSENT = {
     "errors of the flow": "no exact flow is known",
     "PSNR by regions, hidden parts, the hole, what is left of the background": "neither mattes nor a complete "
     "background are known",
-    "answers to single coefficients": "nobody can film one coefficient",
+    "answers to single coefficients": "a video has no isolated edits",
     "the scorer's own error": "no exact coefficients are known",
 }
 Clips = Mapping[str, Float[Tensor, "N 3 S S"]]
@@ -72,36 +72,36 @@ def reasons(skipped: Mapping[str, str]) -> str:
 def measure_clips(
     renderer: FlowRenderer, clips: Clips, backbones: Backbones
 ) -> tuple[dict[str, dict[int, Row]], dict[str, dict[str, float]]]:
-    """The row of every frame but the first by clip and number, and the Fréchet distances of all frames.
+    """A row for every frame but the first, by clip and number, and the Fréchet distances of all frames.
 
-    A clip's jitter stands in each row of it; a clip of fewer than four frames has none.
+    Every row of a clip repeats the clip's jitter; a clip of fewer than four frames has none.
     """
-    made = {}
+    generated = {}
     for name, frames in clips.items():
         windows = shipped_regressor().windows(frames)
-        made[name] = torch.stack(list(renderer.reenact(frames[0], windows[1:], source_window=windows[0])))
+        generated[name] = torch.stack(list(renderer.reenact(frames[0], windows[1:], source_window=windows[0])))
     truth = torch.cat([frames[1:] for frames in clips.values()])
     still = torch.cat([frames[:1].expand(len(frames) - 1, -1, -1, -1) for frames in clips.values()])
-    scored = ScoredFrames(torch.cat(list(made.values())), {"copy": still}, truth, driving=truth, identity=truth)
+    scored = ScoredFrames(torch.cat(list(generated.values())), {"copy": still}, truth, driving=truth, identity=truth)
     flat, frechet = score_rows(scored, backbones)
     rows, begin = {}, 0
     for name, frames in clips.items():
-        shakes = jitter_numbers(made[name], frames[1:]) if len(frames) > 3 else {}
-        some = flat[begin : begin + len(frames) - 1]
+        shakes = jitter_numbers(generated[name], frames[1:]) if len(frames) > 3 else {}
+        of_clip = flat[begin : begin + len(frames) - 1]
         rows[name] = {
             number: {what: value for what, value in row.items() if not what.endswith(" stranger")} | shakes
-            for number, row in enumerate(some, 1)
+            for number, row in enumerate(of_clip, 1)
         }
-        begin += len(some)
+        begin += len(of_clip)
     return rows, frechet
 
 
 def clip_means(rows: Mapping[str, Mapping[int, Row]]) -> list[Row]:
     """One row of each clip: the mean of its frames."""
     means = []
-    for some in rows.values():
-        names = list(next(iter(some.values())))
-        means.append({name: float(np.mean([row[name] for row in some.values()])) for name in names})
+    for frames in rows.values():
+        names = list(next(iter(frames.values())))
+        means.append({name: float(np.mean([row[name] for row in frames.values()])) for name in names})
     return means
 
 
@@ -131,8 +131,8 @@ def run_videos(renderer: FlowRenderer, videos: Videos, options: argparse.Namespa
     about = f"{len(rows)} clips used, {len(videos.skipped)} skipped"
     about += f": {reasons(videos.skipped)}." if videos.skipped else "."
     notes = (f"**{WARNING}**", ABOUT, about, *NOTES, absent_note(backbones.absent | ABSENT))
-    found = {f"All clips: {len(rows)} clips, {frames} frames": score_table(means, frechet) + truth_table(means)}
+    results = {f"All clips: {len(rows)} clips, {frames} frames": score_table(means, frechet) + truth_table(means)}
     name = f"{renderer.config.name}, {renderer.config.recipe}"
-    report = write_report(out, "videos", f"Videos: {name}", settings, found, notes)
+    report = write_report(out, "videos", f"Videos: {name}", settings, results, notes)
     write_whole(out / "videos_frames.csv", as_csv(rows, ("clip", "frame")).encode())
     return report

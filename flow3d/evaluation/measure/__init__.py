@@ -1,1 +1,1 @@
-"""Who is measured, and pair by pair how: a row of numbers for each."""
+"""Methods under evaluation, and the row of numbers that is measured for each pair."""

@@ -1,6 +1,6 @@
-"""How far a regressor is off, coefficient by coefficient, on clips of persons whom no training sees.
+"""The errors of a regressor, coefficient by coefficient, on clips of persons that no training uses.
 
-``python -m flow3d regress --evaluate regressor`` prints the table that stands in the card of the weights.
+``python -m flow3d regress --evaluate regressor`` prints the table of the weights' card.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ coefficients, each in units of its std; RMSE/std, R² and correlation are means.
 
 @dataclass(frozen=True)
 class Errors:
-    """One row of the table: a coefficient, or a group of them in units of their deviations; names as ``COLUMNS``."""
+    """One row of the table: a coefficient, or a group in units of standard deviations; ``values`` as ``COLUMNS``."""
 
     name: str
     values: tuple[float, ...]
@@ -56,10 +56,10 @@ class Answers:
 def answer_clips(
     regressor: CoefficientRegressor, identities: Whole = 60, frames: Whole = 53, first: int = FIRST_SEED
 ) -> Answers:
-    """Ask a regressor for the coefficients of fresh clips of held-out persons.
+    """Let a regressor estimate the coefficients of fresh clips of held-out persons.
 
     Raises:
-        ValueError: ``identities`` below 1, or fewer than 27 frames, which hold no whole window.
+        ValueError: ``identities`` below 1, or fewer frames than the 27 of a window.
     """
     check_integer(identities, "identities", 1)
     check_integer(frames, "frames", WINDOW)

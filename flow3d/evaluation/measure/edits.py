@@ -22,9 +22,9 @@ from .pair_rows import labelled
 
 @dataclass(frozen=True)
 class Edit:
-    """What is set, everything else staying neutral; and the parts of the face where the answer is looked for.
+    """The coefficients that an edit sets, all others staying neutral, and the parts of the face that are measured.
 
-    No parts is the whole person. ``response`` and ``correlation`` are the least that the project asks for.
+    No parts means the whole person. ``response`` and ``correlation`` are the project's targets.
     """
 
     values: Mapping[str, float]
@@ -44,8 +44,8 @@ EDITS: dict[str, Edit] = {
     "yaw -30": Edit({"yaw": -0.52}, (), 0.8, 0.8),
     "pitch": Edit({"pitch": 0.25}, (), 0.8, 0.8),
 }
-OUTPUT, FLOW_ALONE, EXACT = "output", "warped pixels", "exact-flow warp"  # what is measured of every edit
-Sums = dict[str, list[tuple[float, float, float]]]  # by edit, one triple of metrics.response an identity
+OUTPUT, FLOW_ALONE, EXACT = "output", "warped pixels", "exact-flow warp"  # the pictures that are measured
+Sums = dict[str, list[tuple[float, float, float]]]  # by edit: the triples of metrics.response, one per identity
 
 
 def edit_coefficients() -> Coefficients:
@@ -56,9 +56,9 @@ def edit_coefficients() -> Coefficients:
 
 @dataclass(frozen=True, eq=False)
 class TrueEdits:
-    """One identity's true frames, the neutral one and then every edit, E in all, in front of ``background``.
+    """One identity's E true frames in front of ``background``: the neutral one, then every edit.
 
-    ``warps`` are the neutral frame, warped by the exact flow to every other, with the true matte and background.
+    ``warps`` are the neutral frame, warped to each frame by the exact flow, with the true matte and background.
     """
 
     images: Float[Tensor, "E 3 S S"]
@@ -68,7 +68,7 @@ class TrueEdits:
     background: Float[Tensor, "3 S S"]
 
     def region(self, number: int) -> Tensor:
-        """Pixels (S,S) where edit ``number`` (from 1) is looked for: its parts in the neutral frame or the edited."""
+        """Pixels (S,S) where edit ``number`` (from 1) is measured: its parts, in the neutral or the edited frame."""
         parts = list(EDITS.values())[number - 1].parts
         if not parts:
             return (self.alphas[0, 0] > 0) | (self.alphas[number, 0] > 0)
@@ -77,7 +77,7 @@ class TrueEdits:
 
 @lru_cache(maxsize=32)
 def true_edits(seed: int, size: int) -> TrueEdits:
-    """Render the person of a seed; the last few are kept, since several methods are measured on them."""
+    """Render the person of a seed. The last few are cached, since several methods are measured on them."""
     person = person_of(seed)
     frames, background = [person.render(row, size) for row in edit_coefficients().values], person.background(size)
     images, labels, alphas = (torch.stack([getattr(f, name) for f in frames]) for name in ("image", "labels", "alpha"))
@@ -92,9 +92,10 @@ def reenact_edits(method: Method, edits: TrueEdits) -> Reenacted:
 
 
 def measure_edits(method: Method, seeds: Sequence[int], size: int) -> dict[str, Sums]:
-    """Drive the person of every seed from neutral to every edit; what changed, against what truly changes.
+    """Drive the person of every seed from neutral to every edit, and compare each change with the true one.
 
-    In the ``OUTPUT``; in ``FLOW_ALONE``, where the method has that layer; and, the baseline, in the ``EXACT`` warp.
+    The sums are those of the ``OUTPUT``, of ``FLOW_ALONE`` where the method has that layer, and of the baseline, the
+    ``EXACT`` warp.
     """
     sums_of: dict[str, Sums] = {}
     for seed in seeds:
@@ -113,10 +114,10 @@ def measure_edits(method: Method, seeds: Sequence[int], size: int) -> dict[str, 
 
 
 def summarise(sums: Sequence[tuple[float, float, float]]) -> dict[str, Estimate]:
-    """Pooled over identities, for the change d and the true change t.
+    """Response, correlation and gain, pooled over identities, of the change d and the true change t.
 
-    "response" |d| / |t|, its strength; "correlation" <d, t> / |d||t|, its likeness; "gain" <d, t> / <t, t>, the product
-    of both, which is 1 only where both are.
+    "response" |d| / |t| is the strength of the change, "correlation" <d, t> / |d||t| its likeness to the true one.
+    "gain" <d, t> / <t, t> is the product of both; 1 is right.
     """
     kinds: dict[str, Callable[[Rows], Rows]] = {
         "response": lambda s: np.sqrt(s[..., 0] / s[..., 1]),

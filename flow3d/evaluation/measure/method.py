@@ -1,4 +1,4 @@
-"""What is evaluated: anything that re-enacts a source, and what it hands over to be measured."""
+"""A method under evaluation: a function that re-enacts a source and returns everything that can be measured."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Layer = tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B 1 S S"]]
 
 @dataclass(frozen=True, eq=False)
 class Reenacted:
-    """B frames of one source; images in [-1, 1]. What a method does not have stays out, and is then not measured.
+    """B frames of one source; images in [-1, 1]. A field that a method lacks stays None or empty, and is not measured.
 
     Attributes:
         output: the final frames.
         alpha: the matte with which the method laid its person over the background.
         flow: (dx, dy) backward, from the frame to the source, in pixels.
-        layers: what the output was made from: pictures of the person alone, on black, each with its matte.
+        layers: the pictures that the output was made from: the person alone, on black, each with its matte.
         unpasted: the output without ``paste_known_background``, where the method has that switch on.
     """
 
@@ -43,7 +43,7 @@ def renderer_method(renderer: FlowRenderer) -> Method:
     """A renderer, strict or extended, as a method to be measured.
 
     Layers: "refined foreground" with the matte of the output; "decoded warp" and, where the model has them, "warped
-    pixels", with the source's matte warped as they are. A strict model's flow is the mean over depth of its volume's.
+    pixels", with the source's matte warped in the same way. A strict model's flow is its volume's, averaged over depth.
     """
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One pair measured: a row of numbers, for the method and for the baselines beside it."""
+"""Measures one pair: a row of numbers for the method and for its baselines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ...morphable import PARTS
 from ..scores.metrics import affine_flow, bent_error, blur, end_point_error, gradient, psnr, warp_image
 from .method import Method, Reenacted, on_background
 
-SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # pixels at 64; the blurred copy is given the best of them
+SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # pixels at 64; reports show the best of these blurred copies
 FACE = ("skin", "eyes", "mouth", "brows")
 UNSEEN = 0.5 / 255  # a matte below this is 0 in 8 bits: the silhouette ends there
-FEWEST = 8  # pixels of eyes and mouth, below which a pair says nothing of them
+FEWEST = 8  # pixels; a smaller region is not measured
 
 Row = dict[str, float]
 Pairs = Mapping[int, Pair]  # by seed
@@ -24,8 +24,8 @@ Region = Bool[Tensor, "S S"]
 
 
 def regions(pair: Pair) -> dict[str, Region]:
-    """Where a pair is measured: "union" of both silhouettes; the target's "face", and its "features", eyes and mouth;
-    "seen", the person as far as the source shows them too; "behind", where both frames truly show background."""
+    """The regions of a pair: "union" of both silhouettes; the target's "face", and its "features", eyes and mouth;
+    "seen", the part of the person that both frames show; "behind", where both frames truly show background."""
     source, target = pair.source_alpha[0], pair.target_alpha[0]
     return {
         "union": (source > 0) | (target > 0),
@@ -42,9 +42,9 @@ def labelled(labels: Tensor, names: tuple[str, ...]) -> Region:
 
 
 def baselines(pair: Pair) -> dict[str, Float[Tensor, "3 S S"]]:
-    """Pictures without a network: the source as it is, and blurred; and as the best affine map and exact flow warp it.
+    """Pictures made without a network: the source, blurred copies of it, and its warps by affine map and exact flow.
 
-    Both warps are given the true matte and the true background, so that they miss nothing but what the warp misses.
+    Both warps use the true matte and the true background, so that all their error is the warp's.
     """
     affine = affine_flow(pair.flow, regions(pair)["seen"])
     warps = {"least-squares affine": affine, "exact-flow warp": pair.flow}
@@ -67,7 +67,7 @@ def measure_pairs(method: Method, pairs: Pairs) -> dict[int, Row]:
 
 
 def measure_pair(pair: Pair, reenacted: Reenacted) -> Row:
-    """All numbers of a pair; ``reenacted`` holds one frame. NaN is what the method, or the pair, does not have."""
+    """All numbers of a pair; ``reenacted`` holds one frame. Numbers that method or pair lack are NaN."""
     output = reenacted.output[0]
     pictures = {"output": output}
     pictures |= {n: on_background(layer[0], a[0], pair.background) for n, (layer, a) in reenacted.layers.items()}
@@ -112,8 +112,8 @@ def flow_row(flow: Float[Tensor, "B 2 S S"] | None, pair: Pair, areas: Mapping[s
 def background_row(reenacted: Reenacted, pair: Pair, behind: Region) -> Row:
     """How far the background is from the source's, in units of the whole range (1/255 is one step of 8 bits).
 
-    ``worst`` is the largest difference outside the source's silhouette and the method's own, ``kept`` the share of the
-    true background that this is; ``leak`` the mean difference over all of the true background.
+    ``worst`` is the largest difference outside the source's silhouette and the method's own. ``kept`` is the share of
+    the true background that lies there, ``leak`` the mean difference over all of the true background.
     """
     row = {f"{what}{how}": float("nan") for what in ("worst", "leak") for how in ("", " unpasted")}
     row["kept"] = float("nan")

@@ -26,8 +26,8 @@ class ScoredFrames:
         output: the frames that a method made.
         others: baselines by name, among them "copy", the sources.
         truth: the true answers.
-        driving: the frames that drove.
-        identity: who should be seen: the target in self-ID, the source in cross-ID.
+        driving: the driving frames.
+        identity: frames of the person who should be seen: the target in self-ID, the source in cross-ID.
         exact: the 73 + 80 true coefficients of ``truth``, where they are known.
     """
 
@@ -43,14 +43,14 @@ def score_rows(frames: ScoredFrames, backbones: Backbones) -> tuple[list[Row], d
     """All scores of N frames.
 
     Returns:
-        A row of each frame: "frame" (PSNR of the whole frame), "ssim", "aed", "apd_rot", "apd_rt", "akd", "csim" and,
-        with ArcFace, "arcface", each of "output", "copy" and, but for the first two, "truth". "shuffled" is the output
-        beside a driver half the list further on, "stranger" beside a person from there, and "scorer" the truth beside
-        the exact coefficients, the scorer's own error. And the Fréchet distances by name, each of "output", "copy" and
-        "half": one half of the truth from the other.
+        A row for each frame: "frame" (PSNR of the whole frame), "ssim", "aed", "apd_rot", "apd_rt", "akd", "csim" and,
+        with ArcFace, "arcface", each of "output" and "copy", and all but the first two of "truth". "shuffled" compares
+        the output with a driver half the list further on, "stranger" with the person there. "scorer" compares the
+        scorer's estimate of the truth with the exact coefficients. Then the Fréchet distances by name, each of
+        "output", "copy" and "half": one half of the truth from the other.
     """
     count = len(frames.output)
-    half = count // 2  # how far on the list the other driver and the other person are
+    half = count // 2  # the other driver and the other person stand this much further on in the list
     pictures = {"output": frames.output, **frames.others}
     columns: dict[str, list[float]] = {}
     for name, answers in pictures.items():
@@ -93,7 +93,7 @@ def _named(scores: Mapping[str, list[float]], name: str) -> dict[str, list[float
 def frechets(
     judged: Mapping[str, Tensor], embedded: Mapping[str, Tensor], backbones: Backbones
 ) -> dict[str, dict[str, float]]:
-    """The Fréchet distances from the truth over head features and, with an Inception file, FID; none of few frames."""
+    """The Fréchet distances from the truth over head features and, with an Inception file, FID; none below 4 frames."""
     if len(embedded["truth"]) < 4:
         return {}
     spaces = {HEADS: dict(embedded)}

@@ -1,4 +1,4 @@
-"""What only a known truth can tell: errors where the source shows nothing, what fills the hole, and what jitters."""
+"""Scores that need a known truth: errors on parts that the source hides, errors in the filled hole, and jitter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..scores.metrics import psnr
 from .method import Method
 from .pair_rows import FEWEST, Region, Row, baselines
 
-INSIDE = 0.99  # of the matte: soft edges are seen by nobody, and would count as hidden
+INSIDE = 0.99  # least matte inside a person: soft edges would count as hidden
 JITTER_PAIRS, JITTER_FRAMES = 16, 7  # the first pairs of a list, and consecutive frames around the driving one
 
 
@@ -35,8 +35,8 @@ def hidden_regions(pair: Pair) -> dict[str, Region]:
 def truth_row(output: Float[Tensor, "3 S S"], pair: Pair) -> Row:
     """PSNR in dB on the three regions of :func:`hidden_regions`; NaN where a region has fewer than 8 pixels.
 
-    Beside the output stand the copy and the exact-flow warp, and in the hole OpenCV's inpainting of the source. The
-    hole's truth is the background, complete.
+    The copy and the exact-flow warp are measured too; in the hole, the copy and OpenCV's inpainting of the source. The
+    hole's truth is the complete background.
     """
     areas, warps = hidden_regions(pair), baselines(pair)
     pictures = {"output": output, "copy": pair.source, "exact-flow warp": warps["exact-flow warp"]}
@@ -51,7 +51,7 @@ def truth_row(output: Float[Tensor, "3 S S"], pair: Pair) -> Row:
 
 
 def opencv_filled(pair: Pair) -> Float[Tensor, "3 S S"]:
-    """The source without its person, filled from around by OpenCV (Telea, 2004)."""
+    """The source without its person; OpenCV fills the gap from its surroundings (Telea, 2004)."""
     person = cv2.dilate((pair.source_alpha[0] > 0).byte().numpy(), np.ones((3, 3), np.uint8))
     return from_uint8(cv2.inpaint(np.ascontiguousarray(to_uint8(pair.source)), person, 3, cv2.INPAINT_TELEA))
 
@@ -71,8 +71,8 @@ def bend(frames: Float[Tensor, "N 3 S S"], where: Region | None = None) -> float
 def jitter(frames: Float[Tensor, "N 3 S S"], truth: Float[Tensor, "N 3 S S"], where: Region | None = None) -> float:
     """:func:`bend` of the error ``frames`` - ``truth``: flicker that the truth does not have, in units of the range.
 
-    0 for the truth, and for whatever is wrong by an amount that changes evenly. A still picture has the truth's own
-    bend, so what moves texture inexactly can be above it; a clip that is merely too lively shows in the ratio of bends.
+    0 for the truth, and for an error that changes evenly over time. A still picture has the truth's own bend, so a
+    method that moves texture inexactly can be above it. A clip that only moves too much shows in the ratio of bends.
 
     Raises:
         ValueError: two different shapes, or fewer than three frames.
@@ -85,14 +85,14 @@ def jitter(frames: Float[Tensor, "N 3 S S"], truth: Float[Tensor, "N 3 S S"], wh
 def jitter_numbers(
     frames: Float[Tensor, "N 3 S S"], truth: Float[Tensor, "N 3 S S"], where: Region | None = None
 ) -> Row:
-    """Jitter of the frames and of a still picture, which is the truth's own bend, and the frames' bend."""
+    """Jitter of the frames, jitter of a still picture (the truth's own bend), and the frames' bend."""
     still = bend(truth, where)
     return {"jitter output": jitter(frames, truth, where), "jitter still": still, "bend output": bend(frames, where)}
 
 
 def jitter_row(method: Method, listed: ListedPair, pair: Pair) -> Row:
-    """:func:`jitter` of the output and of a still picture over consecutive frames around the driving one, where the
-    person is in any of them."""
+    """:func:`jitter` of the output and of a still picture over consecutive frames around the driving one, at all pixels
+    that the person covers in any of them."""
     person = person_of(listed.seed)
     moves = talking_head(CLIP_FRAMES, listed.driver)
     first = min(max(listed.driving_frame - JITTER_FRAMES // 2, 0), CLIP_FRAMES - JITTER_FRAMES)

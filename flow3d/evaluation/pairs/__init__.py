@@ -1,1 +1,1 @@
-"""On what is measured: lists of pairs, and how good their ground truth is."""
+"""The pairs that are measured: their published lists, and how good their ground truth is."""

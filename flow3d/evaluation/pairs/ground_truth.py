@@ -1,7 +1,7 @@
 """How good the ground truth is: ``python -m flow3d.evaluation.pairs.ground_truth --out data/results``.
 
-Exact flow is judged by what it is for: the source, warped by it, must be the target wherever both show the point.
-The baseline beside it is the best affine map, the control is the same flow with its axes swapped.
+Exact flow is judged by its use: the source, warped by it, must equal the target wherever both show the point.
+The baseline is the best affine map; the control is the same flow with its axes swapped.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def measure_flow(pairs: int, size: int) -> dict[str, float]:
 
 
 def measure_identities(count: int, size: int = 64) -> dict[str, float]:
-    """Check ``count`` random identities, neutral and frontal: nothing broken, nothing hidden, nothing outside.
+    """Count the faults of ``count`` random identities, neutral and frontal: broken, outside the frame, parts hidden.
 
     Raises:
         ValueError: ``count`` below 1.
@@ -87,7 +87,7 @@ def _milliseconds(work: Callable[[int], object], repeat: int) -> float:
 
 @one_thread()
 def measure_speed(repeat: int = 60) -> dict[str, float]:
-    """CPU milliseconds of one thread per stage, 64 px and 2 x 2 samples a pixel; and what a slider of 128 px costs."""
+    """CPU milliseconds of one thread: every stage at 64 px, 2 x 2 samples a pixel, and a slider's frame of 128 px."""
     person, motion = Person.random(5), talking_head(repeat, 5)
     source = person.render(motion.frame(0), 64)
     frames = [person.render(motion.frame(k), 64) for k in range(repeat)]

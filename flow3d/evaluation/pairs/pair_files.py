@@ -26,7 +26,7 @@ COUNTS = {"self": 200, "cross": 100, "extreme-pose": 60}
 
 @dataclass(frozen=True)
 class ListedPair:
-    """One row. ``yaw_difference`` in degrees, to a hundredth; ``bin`` the bin of it."""
+    """One row of a list. ``yaw_difference`` is in degrees, to a hundredth, and ``bin`` is its bin."""
 
     seed: int
     driver: int
@@ -78,11 +78,11 @@ def as_text(pairs: list[ListedPair]) -> str:
 
 
 def read_list(path: str | os.PathLike[str]) -> list[ListedPair]:
-    """Read a list, a published one or one's own.
+    """Read a list of pairs, a published one or the user's own.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a column is missing, a cell is no number, a seed that trains, or no row.
+        ValueError: there is no row, a column is missing, a cell is not a number, or a seed belongs to the training.
     """
     name = os.fspath(path)
     with Path(path).open(newline="", encoding="utf-8") as file:

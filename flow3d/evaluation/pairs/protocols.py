@@ -26,7 +26,7 @@ def self_seeds(count: Whole, argument: str = "count") -> list[int]:
 
 
 def yaw_difference(seed: int) -> float:
-    """Degrees between source and target of a self-ID pair, as ``make_pair`` has them, without rendering it."""
+    """Degrees of yaw between source and target of a self-ID pair, as in ``make_pair``, without rendering it."""
     yaw = talking_head(CLIP_FRAMES, seed)["yaw"]
     first, second = two_frames(seed, yaw)
     return float(torch.rad2deg((yaw[second] - yaw[first]).abs()))
@@ -47,7 +47,7 @@ def wide_seeds(count: Whole) -> list[int]:
 
 
 def pair_lists(pairs: Whole, cross: Whole, wide: Whole, size: int) -> dict[str, dict[int, Pair]]:
-    """The lists "self", "cross" and "wide", by seed; a wide pair that is a self-ID pair already is the same one.
+    """The lists "self", "cross" and "wide", by seed. A wide pair that is also a self-ID pair is rendered once.
 
     Raises:
         ValueError: a list of no pairs.

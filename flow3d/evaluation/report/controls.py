@@ -1,4 +1,4 @@
-"""What must come out bad; where it does not, the measurement is at fault."""
+"""Controls that must score badly; if one scores well, the measurement is at fault."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EDITED = 8  # identities
 
 
 def shuffled(method: Method, pairs: Pairs) -> list[Row]:
-    """Every pair driven by the next one's window, its flow the one that belongs to the next pair."""
+    """Measure every pair with the next pair's window and the next pair's flow."""
     items = list(pairs.values())
     rows = []
     for pair, other in zip(items, items[1:] + items[:1], strict=True):
@@ -28,7 +28,7 @@ def shuffled(method: Method, pairs: Pairs) -> list[Row]:
 
 
 def control_table(method: Method, untrained: Method, pairs: Pairs, rows: Mapping[int, Row], edits: int) -> Table:
-    """The controls, on the first ``CONTROLS`` of ``pairs``, beside what the method itself reaches there."""
+    """The controls, on the first ``CONTROLS`` of ``pairs``, beside the method's own numbers there."""
     chosen = dict(list(pairs.items())[:CONTROLS])
     own = [rows[seed] for seed in chosen]
     controls = {"driving shuffled between pairs": shuffled(method, chosen)}

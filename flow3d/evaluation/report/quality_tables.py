@@ -1,4 +1,4 @@
-"""From rows of numbers to the tables of a report."""
+"""Turns rows of numbers into the tables of a report."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def flow_table(rows: Sequence[Row], cross: bool = False) -> Table:
 def edit_table(sums: Sums, baseline: Sums, asked: bool = True) -> Table:
     """Response, correlation and gain of every edit beside those of ``baseline``, with the targets if ``asked``.
 
-    Where the project asks for one number, of gaze, brows and pose, it is asked of response and correlation both.
+    For gaze, brows and pose the project sets one target, which holds for response and for correlation.
     """
     table = []
     for name, edit in EDITS.items() if sums else ():
@@ -109,7 +109,7 @@ def wide_table(rows: Sequence[Row]) -> Table:
 
 
 def background_table(rows: Sequence[Row]) -> Table:
-    """What is left of the source's background; empty for a method without a matte."""
+    """How well the source's background is kept; empty for a method without a matte."""
     kept, worst = mean(column(rows, "kept")), largest(column(rows, "worst"))
     if not kept.count:
         return []

@@ -1,4 +1,4 @@
-"""What stands in every report: how its numbers are meant, and everything that they depend on."""
+"""The parts of every report that say how to read its numbers, and what they depend on."""
 
 from __future__ import annotations
 

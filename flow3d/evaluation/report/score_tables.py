@@ -35,7 +35,7 @@ def absent_note(absent: Mapping[str, str]) -> str:
 
 
 def score_table(rows: Sequence[Row], frechet: Mapping[str, Mapping[str, float]]) -> Table:
-    """A line of each score that the rows have."""
+    """A line for each score that the rows have."""
     table = []
     for name, label, unit in (("frame", "PSNR, whole frame", "dB"), ("ssim", "SSIM, whole frame", "")):
         names = {"copy": "copy", "exact-flow warp": "exact-flow warp"}
@@ -58,7 +58,7 @@ def score_table(rows: Sequence[Row], frechet: Mapping[str, Mapping[str, float]])
 
 
 def truth_table(rows: Sequence[Row]) -> Table:
-    """What the source hides, the hole, and what jitters."""
+    """A line for each score that needs the truth: shown and hidden parts, the hole, and jitter."""
     warp = {"copy": "copy", "exact-flow warp": "exact-flow warp"}
     table = [
         _line(rows, "shown", "person, where the source shows it", "dB", warp),

@@ -66,10 +66,10 @@ def resident_bytes() -> int | None:
 
 @one_thread()
 def memory_table(renderer: FlowRenderer, pair: Pair, frames: Whole = 2000) -> Table:
-    """Re-enact one clip frame by frame; by how much memory grows behind frame ``SETTLED``. Empty without /proc.
+    """Re-enact one clip frame by frame, and measure how memory grows after frame ``SETTLED``. Empty without /proc.
 
     Raises:
-        ValueError: no more frames than ``SETTLED``.
+        ValueError: ``frames`` is not above ``SETTLED``.
     """
     count = check_integer(frames, "frames", SETTLED + 1)
     windows = talking_head(count, 0).windows()

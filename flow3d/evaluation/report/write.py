@@ -47,7 +47,7 @@ def _row(line: Line) -> str:
 
 
 def as_json(settings: Mapping[str, Any], tables: Mapping[str, Table]) -> str:
-    """The same as JSON; a number that does not exist is null."""
+    """The report as JSON; a number that does not exist is null."""
     content = {
         name: [
             {"what": line.what, "unit": line.unit, "beside": line.beside, "least": line.least, "most": line.most}

@@ -1,1 +1,1 @@
-"""What is computed: scores of pictures, flows and clips, and the statistics of many."""
+"""Scores of pictures, flows and clips, and statistics over many of them."""

@@ -1,4 +1,4 @@
-"""The networks that judge, each with its sha256; what a user's file did not give is absent, with the reason."""
+"""The networks behind the scores, each with its sha256. One that no user's file gives is absent, with the reason."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Path = str | os.PathLike[str]
 
 @dataclass(frozen=True, eq=False)
 class Backbones:
-    """What scores.
+    """The networks that score frames.
 
     Attributes:
-        scorer: the regressor for AED, APD and AKD; another one than any renderer is trained with.
+        scorer: the regressor for AED, APD and AKD; no renderer is trained with it.
         identity: the embedding of "CSIM (heads)" and of the Fréchet distance over head features.
-        arcface, inception: of a user's files, where they were given and work.
+        arcface, inception: from the user's files, where these were given and work.
         used: the sha256 of every network by name.
-        absent: why a score that was asked for, or that the paper has, is not there.
+        absent: by score, why it is not measured although the paper has it or the user asked for it.
     """
 
     scorer: CoefficientRegressor

@@ -19,7 +19,7 @@ class Score:
         name: for a reader, for example "cross flow error".
         unit: of the number; "" for a plain one. "%" is a share of the zero flow's error.
         better: "higher" or "lower", or None where neither end is better.
-        label: what files in ``data/results`` call it; it stays as it is, whatever the name becomes.
+        label: what files in ``data/results`` call it; it stays when ``name`` changes.
     """
 
     key: str
@@ -68,7 +68,7 @@ def to_labels(numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def from_labels(numbers: Mapping[str, float]) -> dict[str, float]:
-    """What :func:`to_labels` gave, by key again.
+    """The inverse of :func:`to_labels`: numbers by :attr:`Score.key`.
 
     Raises:
         ValueError: a label that no score has.

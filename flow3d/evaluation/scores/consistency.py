@@ -1,4 +1,4 @@
-"""Two flows in a row: what a way there and a way back add up to."""
+"""Two flows, one after the other: their composition, and the distance after a way there and back."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -9,8 +9,8 @@ from ...warping import warp_pixels
 def compose_flows(first: Float[Tensor, "B 2 S S"], second: Float[Tensor, "B 2 S S"]) -> Float[Tensor, "B 2 S S"]:
     """The one backward flow that does what ``first`` and then ``second`` do, (dx, dy) in pixels.
 
-    A pixel of the second picture looks into the first at ``p + second(p)``; what is there came from ``first`` of that
-    place. So the first flow is sampled where the second one points, not added pixel by pixel.
+    Pixel p of the second picture shows the first picture at ``p + second(p)``, and ``first`` says where that came from.
+    So the first flow is sampled where the second one points, not added pixel by pixel.
     """
     return second + warp_pixels(first, second)
 

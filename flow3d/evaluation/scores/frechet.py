@@ -11,8 +11,8 @@ def frechet_distance(a: Float[Tensor, "N F"], b: Float[Tensor, "M F"]) -> float:
     """d = |mu1 - mu2|² + Tr(S1 + S2 - 2 (S1 S2)^1/2) of the Gaussians that fit N and M features, in float64.
 
     With centred features A and B over the roots of N - 1 and M - 1, S1 = A'A and S2 = B'B, the trace of the root is the
-    sum of the singular values of A B': exact where a set has fewer features than F, and small where F is 2,048.
-    A distance of few frames is biased upwards: compare only what has equally many.
+    sum of the singular values of A B'. This is exact even for sets smaller than F, and needs no F x F matrix.
+    A distance of few frames is biased upwards: compare only sets of equal size.
 
     Raises:
         ValueError: two different F, fewer than two features in a set, or NaN.

@@ -1,4 +1,4 @@
-"""What is measured on pictures and flows, as functions of tensors; every number has a hand-computed test."""
+"""Scores of pictures and flows, as functions of tensors; each has a hand-computed test."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
     """Structural similarity of whole frames (Wang et al., 2004), by scikit-image; the mean over pixels and channels.
 
     A Gaussian window of 11 x 11, sigma 1.5, K of .01 and .03, the range 2 of images in [-1, 1]; scikit-image's own
-    default is another window. The five outermost pixels are no windows' middle and are left out.
+    default is another window. The five outermost pixels cannot be the middle of a window and are left out.
 
     Raises:
         ValueError: two different shapes, or frames smaller than the window.
@@ -57,7 +57,7 @@ def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
     from skimage.metrics import structural_similarity
 
     if a.shape != b.shape or a.ndim != 3 or min(a.shape[1:]) < 11:
-        raise ValueError(f"b: expected two frames of one shape from 11 px, got {tuple(a.shape)}, {tuple(b.shape)}")
+        raise ValueError(f"b: expected two frames of one shape, at least 11 px, got {tuple(a.shape)}, {tuple(b.shape)}")
     similarity = structural_similarity(
         a.double().numpy(), b.double().numpy(), channel_axis=0, data_range=2.0,
         gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
@@ -66,7 +66,7 @@ def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
 
 
 def csim(a: Float[Tensor, "N F"], b: Float[Tensor, "N F"]) -> list[float]:
-    """CSIM of N pairs: <a, b> / |a||b| of their embeddings, from -1 to 1. The label names whose embeddings they are.
+    """CSIM of N pairs: <a, b> / |a||b| of their embeddings, from -1 to 1. A score's label names the embedding.
 
     Raises:
         ValueError: two different shapes.
@@ -137,9 +137,9 @@ def bent_error(
 ) -> tuple[float, float]:
     """:func:`end_point_error` over ``where`` of what no affine map of the pixels ``seen`` explains.
 
-    The best affine map over ``seen`` is taken off the true flow, and off the estimated one its own: expression and
-    depth remain, pose is gone. Fitting is linear, so this equals taking the best affine map off the error. Zero flow,
-    and any affine flow, err by exactly what is left of the truth.
+    Each flow loses its own best affine map over ``seen``, the true one and the estimated one: expression and depth
+    remain, pose is gone. Fitting is linear, so this equals subtracting the best affine map from the error. The zero
+    flow, and any affine flow, err by exactly the rest of the truth.
     """
     error, rest = flow - truth, truth - affine_flow(truth, seen)
     error = error - affine_flow(error, seen)
@@ -149,6 +149,6 @@ def bent_error(
 def response(
     change: Float[Tensor, "3 H W"], truth: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]
 ) -> tuple[float, float, float]:
-    """Sums over ``where`` of change², truth² and change times truth: how an edit answers, poolable; see edits.py."""
+    """Sums over ``where`` of change², truth² and change times truth. They can be pooled; see measure/edits.py."""
     a, b = change[:, where].double(), truth[:, where].double()
     return float((a * a).sum()), float((b * b).sum()), float((a * b).sum())

@@ -1,7 +1,7 @@
 """AED, APD and AKD: how far the motion of a frame is from the driver's, as the shipped scoring regressor sees both.
 
-The backbone is in every label: "AED (scorer)". The scorer never trained a renderer, and the regressor that did is
-refused here.
+Every label names the network: "AED (scorer)". No renderer is trained with the scorer, and the regressor that trains
+renderers is refused here.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def landmarks(answers: Float[Tensor, "N 153"]) -> Float[Tensor, "N L 2"]:
     """Where the named vertices lie, in pixels of a 256 px frame (integer = pixel centre).
 
     Args:
-        answers: 73 coefficients and 80 of identity, raw. Hair and whatever else hides a point do not matter.
+        answers: 73 coefficients and 80 of identity, raw. A point counts even where hair hides it.
 
     Raises:
         ValueError: another number of coefficients, or NaN.
@@ -110,14 +110,14 @@ class MotionEstimate:
 
 
 def estimate_motion(scorer: CoefficientRegressor, frames: Float[Tensor, "N 3 H W"]) -> MotionEstimate:
-    """Estimate the motion of frames by the scorer.
+    """Estimate the motion of frames with the scorer.
 
     Raises:
         TypeError: no floating-point tensor.
         ValueError: a regressor whose purpose is not scoring, no frame, another shape, or values outside of [-1, 1].
     """
     if scorer.config.purpose != "scoring":
-        raise ValueError(f"scorer: expected a regressor for scoring, got {scorer.config.name!r}, which trains")
+        raise ValueError(f"scorer: expected a regressor for scoring, got {scorer.config.name!r}, which is for training")
     answers = scorer.answer(frames)
     return MotionEstimate(answers[:, :COEFFICIENT_COUNT], landmarks(answers))
 
@@ -144,7 +144,7 @@ def akd(a: Float[Tensor, "N L 2"], b: Float[Tensor, "N L 2"]) -> list[float]:
 
 
 def motion_distances(frames: MotionEstimate, driving: MotionEstimate) -> dict[str, list[float]]:
-    """All four of each frame, "aed", "apd_rot", "apd_rt" and "akd".
+    """All four distances of each frame: "aed", "apd_rot", "apd_rt" and "akd".
 
     Raises:
         ValueError: two different numbers of frames.

@@ -44,7 +44,7 @@ def estimate(rows: ArrayLike, statistic: Callable[[Rows], Rows]) -> Estimate:
 
     Returns:
         The statistic of all pairs; its standard deviation over single pairs; and the percentile interval of 2,000
-        bootstrap resamples of pairs, always the same ones. NaN of no pairs.
+        bootstrap resamples of pairs, always the same ones. NaN without pairs.
     """
     table = np.asarray(rows, dtype=np.float64)
     count = len(table)
@@ -77,7 +77,7 @@ def median(values: Sequence[float]) -> Estimate:
 
 
 def largest(values: Sequence[float]) -> Estimate:
-    """The largest of one number a pair, NaN left out; resampling says nothing of it, so it has no interval."""
+    """The largest of one number a pair, NaN left out. Resampling cannot estimate its interval, so it has none."""
     table = np.asarray(values, dtype=np.float64)
     table = table[np.isfinite(table)]
     if not len(table):

@@ -1,4 +1,4 @@
-"""Networks that a user brings as a file: ArcFace for identities, Inception for FID. Nothing of them is shipped."""
+"""Networks that the user supplies as files: ArcFace for identities, Inception for FID. The package ships neither."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...preprocessing.images import to_bytes
 from ...sizes import CROP_FRAME
 from .motion_scores import LANDMARKS
 
-SIDE = 112  # pixels of a face as ArcFace was trained on it, and where its five points lie there
+SIDE = 112  # pixels of a face in ArcFace's training; TEMPLATE is where its five points lie there
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 INCEPTION = 2048
 
@@ -57,7 +57,7 @@ def align(image: Float[Tensor, "3 S S"], points: Float[Tensor, "5 2"]) -> Float[
 
 
 class ArcFace:
-    """An ArcFace network from an ONNX file, run by cv2.dnn: RGB in [-1, 1], 112 px, becomes F numbers.
+    """An ArcFace network from an ONNX file, run by cv2.dnn: RGB in [-1, 1], 112 px -> F numbers.
 
     Raises:
         OSError: the file is missing.
@@ -79,7 +79,7 @@ class ArcFace:
         return torch.from_numpy(np.array(self.network.forward()))
 
     def embed(self, frames: Float[Tensor, "N 3 S S"], points: Float[Tensor, "N L 2"]) -> Float[Tensor, "N F"]:
-        """Embeddings of frames whose landmarks are known; one by one, since files differ in the batches they take."""
+        """Embeddings of frames whose landmarks are known; one by one, since some files take no larger batch."""
         pairs = zip(frames, five_points(points), strict=True)
         return torch.cat([self._run(align(frame, five)[None]) for frame, five in pairs])
 
@@ -87,11 +87,11 @@ class ArcFace:
 class Inception:
     """An Inception network from a TorchScript file, for FID: it takes uint8 RGB (N,3,H,W) and resizes them itself.
 
-    One that knows ``return_features``, as the file ``inception-2015-12-05.pt`` does, is called with it.
+    It is called with ``return_features`` if it has that argument, as the file ``inception-2015-12-05.pt`` does.
 
     Raises:
         OSError: the file is missing.
-        ValueError: it is no TorchScript, or does not give 2,048 features.
+        ValueError: it is not TorchScript, or does not give 2,048 features.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

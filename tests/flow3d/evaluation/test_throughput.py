@@ -43,6 +43,6 @@ def test_a_row_that_does_not_fit_says_why():
 def test_without_a_card_nothing_is_written(monkeypatch, tmp_path):
     monkeypatch.setattr(throughput.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["throughput", "--out", str(tmp_path / "results")])
-    with pytest.raises(SystemExit, match="nothing is written: these rows are about our kernels on a card"):
+    with pytest.raises(SystemExit, match="nothing is written: this measures our kernels on a card"):
         throughput.main()
     assert not (tmp_path / "results").exists()

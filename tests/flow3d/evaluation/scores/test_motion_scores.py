@@ -96,7 +96,9 @@ def test_the_scorer_reads_the_truth_to_some_pixels(scorer):
 
 
 def test_the_network_that_trains_must_not_judge():
-    with pytest.raises(ValueError, match="scorer: expected a regressor for scoring, got 'regressor', which trains"):
+    with pytest.raises(
+        ValueError, match="scorer: expected a regressor for scoring, got 'regressor', which is for training"
+    ):
         estimate_motion(CoefficientRegressor.from_pretrained(), torch.zeros(1, 3, 64, 64))
 
 
