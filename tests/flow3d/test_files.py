@@ -17,7 +17,7 @@ import sys, time
 from flow3d.files import claim
 with claim(sys.argv[1]):
     print("held", flush=True)
-    time.sleep(100)
+    time.sleep(600)
 """
 
 

@@ -64,10 +64,11 @@ def test_no_lane_sums_what_the_assembler_may_round_otherwise(compiled):
 
 
 def test_channels_last_values_are_read_16_bytes_at_a_time(compiled):
-    for row in compiled:
-        vectors = "channels-last" in row["variant"] and "of 5 channels" not in row["variant"]
-        if vectors and row["kernel"] != "warp3d_cells" and row["architecture"] != "gfx942":
-            assert row["vector_loads"] > 0, name(row)
+    """A vector needs a number of channels that is a multiple of four; where a gather begins, only cells are read."""
+    rows = [row for row in compiled if "channels-last" in row["variant"] and "of 5 channels" not in row["variant"]]
+    rows = [row for row in rows if row["kernel"] != "warp3d_cells" and row["architecture"] != "gfx942"]
+    assert len(rows) > 10
+    assert not [name(row) for row in rows if row["vector_loads"] == 0]
 
 
 def test_gradients_are_added_16_bytes_at_a_time_where_the_card_can(compiled):
@@ -79,6 +80,6 @@ def test_gradients_are_added_16_bytes_at_a_time_where_the_card_can(compiled):
 
 
 def test_repeatable_gradients_and_adain_use_no_atomics(compiled):
-    for row in compiled:
-        if "deterministic" in row["variant"] or row["kernel"].startswith("adain3d"):
-            assert row["atomics"] == 0, name(row)
+    rows = [row for row in compiled if "deterministic" in row["variant"] or row["kernel"].startswith("adain3d")]
+    assert {row["kernel"].partition("_")[0] for row in rows} == {"warp3d", "adain3d"}
+    assert not [name(row) for row in rows if row["atomics"]]

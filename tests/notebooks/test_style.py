@@ -138,12 +138,14 @@ def test_every_lesson_has_exercises_with_difficulty_and_minutes(lesson):
         assert re.search(r"\d+ min", text), f"minutes are missing: {text[:60]!r}"
 
 
-def test_a_prediction_is_asked_before_every_widget(lesson):
-    for index, cell in enumerate(lesson.cells):
-        if cell["cell_type"] == "code" and "explore(" in "".join(cell["source"]):
-            before = "".join(lesson.cells[index - 1]["source"])
-            assert lesson.cells[index - 1]["cell_type"] == "markdown", "a widget needs text before it"
-            assert re.search(r"(?i)predict|before you|guess", before), f"ask for a prediction before: {before[:60]!r}"
+def test_every_notebook_has_a_widget_and_asks_for_a_prediction_before_it(lesson):
+    widgets = [cell["cell_type"] == "code" and "explore(" in "".join(cell["source"]) for cell in lesson.cells]
+    before = [cell for cell, widget in zip(lesson.cells, widgets[1:], strict=False) if widget]
+    assert before, "a notebook needs a widget"
+    for cell in before:
+        assert cell["cell_type"] == "markdown", "a widget needs text before it"
+        text = "".join(cell["source"])
+        assert re.search(r"(?i)predict|before you|guess", text), f"ask for a prediction before: {text[:60]!r}"
 
 
 def test_the_readme_lists_the_notebooks_with_their_minutes(lesson):

@@ -78,7 +78,7 @@ def test_a_reader_that_has_left_is_no_error():
     assert job.stdout is not None
     job.stdout.close()
     job.stdout = None
-    _, errors = job.communicate(b"\n", timeout=60)
+    _, errors = job.communicate(b"\n", timeout=600)
     assert (job.returncode, errors) == (0, b"")
 
 

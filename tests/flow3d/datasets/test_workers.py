@@ -43,4 +43,4 @@ def test_workers_end_when_their_parent_is_killed():
     assert parent.stdout is not None
     assert parent.stdout.readline() == "begun\n"
     parent.send_signal(signal.SIGKILL)
-    assert parent.communicate(timeout=30)[0] == ""
+    assert parent.communicate(timeout=300)[0] == ""
