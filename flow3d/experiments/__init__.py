@@ -1,1 +1,1 @@
-"""What trains and measures in one go: the paper's ablations, and earlier methods beside ours."""
+"""Experiments that train and measure in one go: the paper's ablations, and earlier methods beside ours."""

@@ -63,7 +63,7 @@ def observed_windows(regressor: CoefficientRegressor, clip: Clip, one_frame: boo
 
 @torch.no_grad()
 def draw_blink(renderers: Mapping[str, FlowRenderer], regressor: CoefficientRegressor) -> BlinkFigure:
-    """Re-enact a held-out clip by its own frames around a blink; rows named "k = 13" and "k = 0" tell the radius.
+    """Re-enact a held-out clip by its own frames around a blink; row names "k = 13" and "k = 0" give the radius.
 
     Raises:
         ValueError: no renderer, renderers of different sizes, or a row of another name.
@@ -92,12 +92,12 @@ def draw_blink(renderers: Mapping[str, FlowRenderer], regressor: CoefficientRegr
 
 @one_thread()
 def main() -> None:
-    """Write blink_strip.png and print how near the eyes are to the truth."""
+    """Write blink_strip.png and print each row's PSNR on the eyes."""
     parser = argparse.ArgumentParser(description=__doc__)
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--weights", help="one renderer for both radii")
-    chosen.add_argument("--variants", type=Path, help="folder of the command ablate")
-    parser.add_argument("--seed", type=int, default=0, help="of the variants")
+    chosen.add_argument("--variants", type=Path, help="output folder of the command ablate")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the variants")
     parser.add_argument("--regressor", default="regressor")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

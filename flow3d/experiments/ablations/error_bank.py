@@ -1,4 +1,4 @@
-"""Windows as the regressor would see them: exact ones plus errors that it truly makes on people it never saw."""
+"""Windows as the regressor would estimate them: exact ones plus errors that it makes on people it never saw."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ErrorBank:
 
     @classmethod
     def of(cls, regressor: CoefficientRegressor, identities: Whole = 40) -> ErrorBank:
-        """Show the regressor fresh clips (see :func:`flow3d.evaluation.measure.coefficient_errors.answer_clips`).
+        """Its errors on fresh clips (see :func:`flow3d.evaluation.measure.coefficient_errors.answer_clips`).
 
         Raises:
             ValueError: ``identities`` below 1.
@@ -40,7 +40,7 @@ class ErrorBank:
     ) -> Float[Tensor, "B 73 27"]:
         """Add to each window the errors of 27 frames in a row of one clip.
 
-        ``one_frame``: then repeat the middle frame, which is a window of radius k = 0.
+        If ``one_frame``, the middle frame is then repeated, which is a window of radius k = 0.
         """
         clips, frames = self.errors.shape[:2]
         who = rng.integers(clips, size=len(windows))

@@ -28,13 +28,13 @@ def values_of(results: Sequence[Mapping[str, Any]], variant: str, score: str) ->
 
 
 def compared(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> tuple[float, int, int] | None:
-    """Mean difference from the baseline, in how many seeds it is better, and of how many; or None."""
+    """Mean difference from the baseline, number of better seeds, and of all seeds; None if they share no seed."""
     here, there = (values_of(results, name, score) for name in (variant, VARIANTS[variant].baseline))
     both = sorted(here.keys() & there.keys())
     if not both:
         return None
     differences = np.array([here[seed] - there[seed] for seed in both])
-    sign = SCORES[score].sign or 1  # of a score without a better end, seeds with more of it are counted
+    sign = SCORES[score].sign or 1  # a score without a better end: count the seeds with a larger value
     return float(differences.mean()), int((sign * differences > 0).sum()), len(both)
 
 

@@ -1,4 +1,4 @@
-"""One variant at a time: train both phases from nothing, measure on held-out pairs, keep the numbers in a file."""
+"""One variant at a time: train both phases from scratch, measure on held-out pairs, keep the numbers in a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .variants import VARIANTS, Variant
 
 @dataclass(frozen=True)
 class Budget(Configuration):
-    """What every variant is given: a preset, steps of each phase, and what it is measured on.
+    """The budget of every variant: a preset, the steps of each phase, and the number of measured pairs.
 
     Raises:
         ValueError: an unknown preset, or a number below 1.
@@ -133,8 +133,8 @@ def run_variants(
     """Run the variants that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
     Raises:
-        ValueError: an unknown variant, no variant or seed, ``out`` holds results of another budget, or somebody trains
-            into it.
+        ValueError: an unknown variant, no variant or seed, ``out`` holds results of another budget, or another run
+            uses it.
         KeyboardInterrupt: Ctrl-C; variants that are done are kept.
     """
     unknown = [name for name in names if name not in VARIANTS]

@@ -1,4 +1,4 @@
-"""The variants that are compared: each changes one thing against its baseline, the thing that its name says."""
+"""The variants that are compared. Each changes one thing in its baseline and is named after the change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Variant:
 
     Attributes:
         name: of the row.
-        claim: where the paper, or this project, says what it is good for.
+        claim: what the paper or this project says about it, and where.
         baseline: the variant it is compared with; empty for the two that start a comparison.
         recipe: "strict" or "extended", before the changes below.
         renderer, training: fields that differ, of :class:`RendererConfig` and of both phases' :class:`TrainingConfig`.

@@ -1,4 +1,4 @@
-"""What every rival is: a network that is asked for a frame, finds a motion, and paints with it."""
+"""The base of every rival: a network that takes a request for a frame, finds a motion, and paints with it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Widths:
     """Sizes of a rival at one preset.
 
     Attributes:
-        preset: whose size of the image, and whose length of the motion vector, it takes.
+        preset: gives the size of the image and the length of the motion vector.
         motion: channels of the levels of the network that finds the motion.
         paint: channels of the network that paints.
         points: keypoints, where the method has them.
-        residual: what is painted is added to the source's warped pixels, where the method has a flow.
+        residual: add the painter's output to the source's warped pixels, where the method has a flow.
     """
 
     preset: str
@@ -53,7 +53,7 @@ class Widths:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """B sources and what drives them, windows and pictures; no rival reads both."""
+    """B sources with driving windows and driving pictures; a rival reads only one of the two."""
 
     source: Float[Tensor, "B 3 S S"]
     source_window: Float[Tensor, "B 73 27"]
@@ -68,7 +68,7 @@ class Motion:
     Attributes:
         flow: (dx, dy) backward in pixels, from the frame to the source; None where the method has no such flow.
         warped: the source's pixels moved by the flow, where the method's paper trains them too.
-        parts: whatever its own painting and its own losses need.
+        parts: other tensors that the method's painting and losses need.
     """
 
     flow: Float[Tensor, "B 2 S S"] | None
@@ -83,7 +83,7 @@ class Rival(nn.Module):
         paper: who described it.
         driven_by: the 3DMM coefficients, or the driving picture itself.
         style: weight of the style loss, for papers that have one.
-        widths: its sizes at the presets it knows.
+        widths: its sizes at the presets that it supports.
     """
 
     paper: ClassVar[str]
@@ -110,10 +110,10 @@ class Rival(nn.Module):
         motion: Motion,
         visible: Float[Tensor, "B 1 S S"] | float = 1.0,
     ) -> Float[Tensor, "B 3 S S"]:
-        """The frame of a painter's raw output, which begins at the source's warped pixels where they are visible.
+        """The frame from a painter's raw output, added to the source's warped pixels where they are visible.
 
-        Our own refiner begins there too; no rival's paper does. Without it a painter spends a small budget on learning
-        to copy, and what is compared is painters rather than motions.
+        Our own refiner starts from these pixels too; no rival's paper does. Without them a painter spends a small
+        budget on learning to copy, and the comparison is one of painters rather than of motions.
         """
         if not self.residual or motion.flow is None:
             return torch.tanh(2 * raw)
@@ -121,7 +121,7 @@ class Rival(nn.Module):
         return torch.tanh(torch.atanh(NEARLY_ONE * pixels) * visible + 2 * raw)
 
     def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
-        """Terms, weighted, that only this method's paper has."""
+        """The weighted terms that only this method's paper has."""
         return {}
 
     def forward(self, request: Request) -> tuple[Float[Tensor, "B 3 S S"], Motion]:
@@ -130,7 +130,7 @@ class Rival(nn.Module):
         return self.paint(request, motion), motion
 
     def standardise(self, coefficients: Float[Tensor, "N 73"]) -> None:
-        """Give every mapping network mean and deviation of the training coefficients."""
+        """Set mean and deviation of the training coefficients in every mapping network."""
         for module in self.modules():
             if isinstance(module, MappingNetwork):
                 module.standardise(coefficients)
@@ -141,7 +141,7 @@ Depths = tuple[Float[Tensor, "B 1 S S"], Float[Tensor, "B 1 S S"]]
 
 
 def check_request(request: Request, size: int) -> None:
-    """Raise ValueError unless both pictures have this size and there are as many of each."""
+    """Raise ValueError unless both pictures have this size, one for each window, and the windows are finite."""
     count = len(request.source_window)
     for name in ("source", "driving"):
         picture = getattr(request, name)

@@ -15,7 +15,7 @@ from ...warping.adain import SLOPE, start_at_zero
 from .base import Motion, Request, Rival, Widths
 from .blocks import in_pixels
 
-START = 4  # pixels of the learned picture that a branch begins with
+START = 4  # side in pixels of the learned picture that a branch begins with
 
 
 class _Branch(nn.Module):
@@ -40,9 +40,9 @@ class _Branch(nn.Module):
 class BiLayer(Rival):
     """Embedder, texture generator and inference generator; the source reaches the picture through a vector alone.
 
-    The field reads the texture, not the source: there is no flow to measure, or to teach on the exact one. The paper
-    drives with landmarks, and also finds a matte; here the driver is the window of coefficients, as for the others, and
-    the whole frame is painted.
+    The field samples the texture, not the source, so there is no flow to measure or to train on the exact one. The
+    paper drives with landmarks, and also finds a matte; here the driver is the window of coefficients, as for the
+    others, and the whole frame is painted.
 
     Paper: Zakharov, Ivakhnenko, Shysheya and Lempitsky, "Fast Bi-layer Neural Synthesis of One-Shot Realistic Head
     Avatars", ECCV 2020.

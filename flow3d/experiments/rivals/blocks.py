@@ -21,7 +21,8 @@ class Hourglass(nn.Module):
     """Convolutions down, nearest-neighbour doublings and skips up, in two or three dimensions; depth is never halved.
 
     Args:
-        inputs: channels. ``widths``: channels of the levels; the output has the first level's.
+        inputs: channels of the input.
+        widths: channels of the levels; the output has the first level's.
         dimensions: 2 or 3.
     """
 
@@ -58,7 +59,7 @@ class Hourglass(nn.Module):
 
 
 class Generator(nn.Module):
-    """FOMM's: the source's features at half the size, warped, dimmed by an occlusion map, and decoded."""
+    """FOMM's generator: the source's features at half the size, warped, dimmed by an occlusion map, and decoded."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -77,7 +78,7 @@ class Generator(nn.Module):
     def warped(
         self, source: Float[Tensor, "B 3 S S"], flow: Float[Tensor, "B 2 S S"], occlusion: Float[Tensor, "B 1 h h"]
     ) -> Float[Tensor, "B C h h"]:
-        """The source's features where ``flow`` reads them."""
+        """The source's features, warped by ``flow`` and dimmed by ``occlusion``."""
         return warp_pixels(self.encoder(source), functional.avg_pool2d(flow, 2) / 2) * occlusion
 
     def forward(self, features: Float[Tensor, "B C h h"]) -> Float[Tensor, "B 3 S S"]:
@@ -86,7 +87,7 @@ class Generator(nn.Module):
 
 
 def unet(inputs: int, outputs: int, levels: tuple[int, ...], widths: Widths, where: str) -> TransUNet:
-    """A UNet modulated by the motion vector, in its "decoder" or in "both" its halves."""
+    """A UNet modulated by the motion vector, in its "decoder" or in "both" halves."""
     config = preset(widths.preset).replace(unet=levels, adain_in=where)
     return TransUNet(inputs, outputs, config)
 

@@ -1,4 +1,4 @@
-"""DaGAN: FOMM with a predicted depth map, which finds the keypoints and says where to look for what is missing."""
+"""DaGAN: FOMM with a predicted depth map, which helps to find the keypoints and steers the generator's attention."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DEPTH_WEIGHT = 0.5
 class DaGAN(FOMM):
     """FOMM whose detector sees colours and depth, and whose generator attends from depth to warped features.
 
-    The paper learns depth from videos without labels; here it is taught on the true depth of the training frames, which
-    is free. In use the depth is predicted, of source and driving picture.
+    The paper learns depth from videos without labels; here it is trained on the true depth, which the drawn frames
+    have. In use the depth of source and driving picture is predicted.
 
     Paper: Hong, Zhang, Shen and Xu, "Depth-Aware Generative Adversarial Network for Talking Head Video Generation",
     CVPR 2022.
@@ -44,7 +44,7 @@ class DaGAN(FOMM):
             nn.Conv2d(2, channels, 3, 2, 1), nn.LeakyReLU(0.1), nn.Conv2d(channels, channels, 1)
         )
         self.key, self.value = (nn.Conv2d(channels, channels, 1) for _ in range(2))
-        start_at_zero(self.value)  # attention begins as none
+        start_at_zero(self.value)  # attention adds nothing at first
 
     def observe(self, request: Request) -> tuple[Keypoints, Keypoints, dict[str, Tensor]]:
         """Keypoints found in colours and depth."""
@@ -54,7 +54,7 @@ class DaGAN(FOMM):
         return source, driving, {"source depth": depths[0], "driving depth": depths[1]}
 
     def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
-        """Cross-modal attention: depth asks, warped features answer, for every cell."""
+        """Cross-modal attention: each cell's query comes from depth, keys and values from the warped features."""
         assert motion.flow is not None
         features = self.generator.warped(request.source, motion.flow, motion.parts["occlusion"])
         depths = torch.cat([motion.parts["source depth"], motion.parts["driving depth"]], 1)
@@ -65,7 +65,7 @@ class DaGAN(FOMM):
         return self.decoded(features + answer.mT.view_as(features), request, motion)
 
     def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
-        """FOMM's, and the distance to the true depth where it is given."""
+        """FOMM's terms, and the distance to the true depth where it is given."""
         terms = super().own_losses(request, motion, batch, depths)
         if depths is not None:
             estimates = (motion.parts["source depth"], motion.parts["driving depth"])

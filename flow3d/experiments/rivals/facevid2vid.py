@@ -23,7 +23,7 @@ from .blocks import Hourglass, bumps, peaks, positions
 
 VARIANCE = 0.05  # of the Gaussians, in half frames squared: slices lie far apart
 OPEN = 2.0  # added to the occlusion map's logit, so that at first nearly all is visible
-THIN = 2  # channels of the volume that every sparse motion warps, to choose between them
+THIN = 2  # channels of the thinned volume that every sparse motion warps, so that masks can choose
 APART = 0.2  # half frames: keypoints nearer than this are pushed apart
 SPREAD, SMALL = 1.0, 0.1  # weights: of that push, and of expressions kept small
 
@@ -31,8 +31,8 @@ SPREAD, SMALL = 1.0, 0.1  # weights: of that push, and of expressions kept small
 class FaceVid2Vid(Rival):
     """Keypoint detector, expression, dense motion network, and the 3D encoder and decoder of our own first stage.
 
-    The pose comes from the coefficients, exact, and turns about the neck as the morphable model's does; the paper's is
-    estimated from the picture. Weights over depth, which the paper has not, tell and teach the flow that is measured.
+    The exact pose comes from the coefficients and turns about the neck as in the morphable model; the paper estimates
+    it from the picture. Weights over depth are our addition: they give the 2D flow that is trained and measured.
 
     Paper: Wang, Mallya and Liu, "One-Shot Free-View Neural Talking-Head Synthesis for Video Conferencing", CVPR 2021.
     """
@@ -50,7 +50,7 @@ class FaceVid2Vid(Rival):
         self.count, (self.depth, self.side, _) = widths.points, config.volume
         first = widths.motion[0]
         self.encoder = FeatureEncoder(config)
-        *layers, head, _ = FeatureDecoder(config).layers.children()  # the last is the tanh: raw colours are wanted
+        *layers, head, _ = FeatureDecoder(config).layers.children()  # without tanh: raw colours are wanted
         self.decoder = nn.Sequential(nn.Flatten(1, 2), *layers, head)
         start_at_zero(head)
         self.detector = nn.Sequential(
@@ -67,7 +67,7 @@ class FaceVid2Vid(Rival):
     def posed(
         self, canonical: Float[Tensor, "B K 3"], window: Float[Tensor, "B 73 27"]
     ) -> tuple[Float[Tensor, "B K 3"], Float[Tensor, "B 3 3"], Float[Tensor, "B K 3"]]:
-        """Keypoints of a frame in half frames, what turned them (scale included), and the expression's part."""
+        """A frame's keypoints in half frames, their rotation (scale included), and the expression's part."""
         row, unit = window[:, :, RADIUS], 2 * Camera().pixels_per_unit(1)
         turn = rotation_matrix(row[:, ROTATION])
         scale, shift = row[:, CROP][:, :1], row[:, CROP][:, 1:] * (2 / CROP_FRAME)
@@ -81,12 +81,12 @@ class FaceVid2Vid(Rival):
         """The 3D flow: every keypoint's rigid motion and standing still, mixed by masks."""
         logits = self.detector(nn.functional.pixel_unshuffle(request.source, 2))
         canonical = peaks(logits.unflatten(1, (self.count, self.depth)))[1]
-        (source, along, _), (driving, across, bend) = (
+        (source, source_turn, _), (driving, driving_turn, bend) = (
             self.posed(canonical, window) for window in (request.source_window, request.driving_window)
         )
         sides = (self.depth, self.side, self.side)
         grid = positions(*sides).to(source)
-        back = along @ torch.linalg.inv(across)
+        back = source_turn @ torch.linalg.inv(driving_turn)
         offsets = grid.flatten(0, 2) - driving[:, :, None]  # (B, K, D h h, 3)
         moved = (offsets @ back.mT[:, None] + source[:, :, None]).unflatten(2, sides) - grid
         flows = torch.cat([torch.zeros_like(moved[:, :1]), moved], 1).movedim(-1, 2)  # (B, K + 1, 3, D, h, h)
@@ -111,7 +111,7 @@ class FaceVid2Vid(Rival):
         return self.coloured(raw, request, motion, visible)
 
     def own_losses(self, request: Request, motion: Motion, batch: Batch, depths: Depths | None) -> dict[str, Scalar]:
-        """Keypoints keep apart, expressions stay small."""
+        """Losses that keep keypoints apart and expressions small."""
         points = motion.parts["points"]
         gaps = torch.cdist(points, points) + 10 * torch.eye(self.count)
         return {

@@ -16,9 +16,9 @@ from .base import Depths, Motion, Request, Rival, Scalar, Widths
 from .blocks import Generator, Hourglass, bumps, in_pixels, peaks, positions
 
 VARIANCE = 0.01  # of the Gaussians, in half frames squared
-SHAKE, SHIFT = 0.15, 0.1  # how far the random affine map of the equivariance loss goes
+SHAKE, SHIFT = 0.15, 0.1  # strength of the random affine map in the equivariance loss
 OPEN = 2.0  # added to the occlusion map's logit, so that at first nearly all is visible
-LEAST = 0.05  # a Jacobian is not inverted below this determinant
+LEAST = 0.05  # smaller determinants of a Jacobian are replaced by this one
 
 Keypoints = tuple[Float[Tensor, "B K 2"], Float[Tensor, "B K 2 2"]]
 
@@ -35,7 +35,7 @@ class FOMM(Rival):
 
     paper = "Siarohin et al., NeurIPS 2019"
     driven_by = "picture"
-    channels: ClassVar[int] = 3  # of what the detector sees
+    channels: ClassVar[int] = 3  # of the detector's input
     widths: ClassVar = {
         "micro": Widths("micro", motion=(16, 32, 44), paint=(20, 40, 40)),
         "tiny": Widths("tiny", motion=(56, 112, 168), paint=(52, 104, 104, 104, 104)),
@@ -60,15 +60,15 @@ class FOMM(Rival):
         return points, affine.unflatten(2, (2, 2)) + torch.eye(2).to(affine)
 
     def observe(self, request: Request) -> tuple[Keypoints, Keypoints, dict[str, Tensor]]:
-        """Keypoints of source and driving picture, and what else is known on the way."""
+        """Keypoints of source and driving picture, and further parts of the motion."""
         return self.keypoints(request.source), self.keypoints(request.driving), {}
 
     def motion(self, request: Request) -> Motion:
         """The dense motion at half the size: every keypoint's affine map and standing still, mixed by masks."""
-        (source, along), (driving, across), parts = self.observe(request)
+        (source, source_jacobians), (driving, driving_jacobians), parts = self.observe(request)
         side = self.size // 2
         grid = positions(side, side).to(source)
-        maps = (along @ inverse(across))[:, :, None, None]  # (B, K, 1, 1, 2, 2)
+        maps = (source_jacobians @ inverse(driving_jacobians))[:, :, None, None]  # (B, K, 1, 1, 2, 2)
         moved = (maps @ (grid - driving[:, :, None, None])[..., None])[..., 0] + source[:, :, None, None]
         flows = torch.cat([torch.zeros_like(moved[:, :1]), moved - grid], 1).movedim(-1, 2)  # (B, K + 1, 2, h, h)
         small = functional.avg_pool2d(request.source, 2)
@@ -79,7 +79,8 @@ class FOMM(Rival):
         heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)[:, :, None]
         features = self.dense(torch.cat([heat, warped], 2).flatten(1, 2))
         flow = (self.masks(features).softmax(1)[:, :, None] * flows).sum(1)
-        parts |= {"occlusion": (self.occlusion(features) + OPEN).sigmoid(), "points": driving, "jacobians": across}
+        occlusion = (self.occlusion(features) + OPEN).sigmoid()
+        parts |= {"occlusion": occlusion, "points": driving, "jacobians": driving_jacobians}
         return Motion(in_pixels(flow, self.size), None, parts)
 
     def paint(self, request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
@@ -89,7 +90,7 @@ class FOMM(Rival):
         return self.decoded(features, request, motion)
 
     def decoded(self, features: Float[Tensor, "B C h h"], request: Request, motion: Motion) -> Float[Tensor, "B 3 S S"]:
-        """The frame of warped features."""
+        """The frame from warped features."""
         visible = functional.interpolate(motion.parts["occlusion"], scale_factor=2.0, mode="bilinear")
         return self.coloured(self.generator(features), request, motion, visible)
 
@@ -106,7 +107,7 @@ class FOMM(Rival):
         return {"place": place, "jacobian": 0.5 * (product - torch.eye(2)).abs().mean()}
 
     def bendable(self, request: Request, motion: Motion) -> Float[Tensor, "B C S S"]:
-        """What the detector saw of the driving picture."""
+        """The detector's input for the driving picture."""
         return request.driving
 
 

@@ -19,12 +19,12 @@ Key = tuple[bytes, bytes]  # the source picture and the driving window
 
 
 def key_of(source: Float[Tensor, "3 S S"], window: Float[Tensor, "73 27"]) -> Key:
-    """What a driving picture is looked up by."""
+    """The key under which a driving picture is looked up."""
     return source.contiguous().numpy().tobytes(), window.contiguous().numpy().tobytes()
 
 
 def edit_frames(seeds: Sequence[int], size: int) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
-    """Every frame that :func:`~flow3d.evaluation.measure.edits.measure_edits` asks for: seed, source, window, truth."""
+    """Every frame that :func:`~flow3d.evaluation.measure.edits.measure_edits` uses: seed, source, window, truth."""
     windows = edit_coefficients().values[:, :, None].repeat(1, 1, WINDOW)
     for seed in seeds:
         images = true_edits(seed, size).images
@@ -48,16 +48,16 @@ class DrivingPictures:
         """The pictures that drive a source.
 
         Raises:
-            ValueError: a window that is of none of the lists.
+            ValueError: a window that belongs to none of the lists.
         """
         keys = [key_of(source, window) for window in windows]
         if any(key not in self.pictures for key in keys):
-            raise ValueError("windows: expected those of the lists that the drivers were made of, got another")
+            raise ValueError("windows: expected those of the lists that the drivers were made from, got another")
         return torch.stack([self.pictures[key] for key in keys])
 
 
 def rival_method(network: Rival, drivers: DrivingPictures) -> Method:
-    """A rival as a method. It lays paint over the whole frame: its matte is 1 everywhere."""
+    """A rival as a method. It paints the whole frame, so its matte is 1 everywhere."""
 
     @torch.no_grad()
     def method(source: Tensor, alpha: Tensor, source_window: Tensor, windows: Tensor) -> Reenacted:
@@ -75,7 +75,7 @@ Picture = Callable[[Pair], tuple[Tensor, Tensor | None]]
 
 
 def oracle_method(lists: Mapping[str, Pairs], picture: Picture) -> Method:
-    """A method that knows the pair: it gives ``picture`` of it, and a flow if it has one; else the source as it is."""
+    """A method that knows the pairs: it returns ``picture`` of a pair, with its flow if any; else the plain source."""
     pairs = {key_of(p.source, p.driving_window): p for pairs in lists.values() for p in pairs.values()}
 
     def method(source: Tensor, alpha: Tensor, source_window: Tensor, windows: Tensor) -> Reenacted:

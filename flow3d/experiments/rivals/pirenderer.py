@@ -18,8 +18,8 @@ from .blocks import in_pixels, unet
 class PIRenderer(Rival):
     """Mapping network, warping network with AdaIN everywhere, editing network with AdaIN on its way up.
 
-    The flow is 2D and at half the image's size. The source's coefficients are our help, as our own renderer has it;
-    the paper's warping network knows the target's alone.
+    The flow is 2D and at half the image's size. The source's coefficients are our addition, which our own renderer has
+    too; the paper's warping network reads the target's alone.
 
     Paper: Ren, Li, Chen, Li and Liu, "PIRenderer: Controllable Portrait Image Generation via Semantic Neural
     Rendering", ICCV 2021.

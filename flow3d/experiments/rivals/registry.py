@@ -1,4 +1,4 @@
-"""The rivals by name, and the one that cannot be had."""
+"""The rivals by name, and the absent one with the reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ABSENT = {
 def rival(name: str, preset: str, residual: bool = True) -> Rival:
     """A rival with fresh weights, of about our own renderer's number of parameters at this preset.
 
-    ``residual`` False takes the help away that :meth:`Rival.coloured` describes.
+    ``residual=False`` removes the help that :meth:`Rival.coloured` describes.
 
     Raises:
         ValueError: an unknown method or preset, or one that is absent, with the reason.

@@ -65,9 +65,9 @@ def cell(values: Sequence[float]) -> str:
 
 
 def verdicts(results: Sequence[Mapping[str, Any]], own: str = OURS) -> list[str]:
-    """For every number with a better end: does ``own`` lead all rivals, or who leads and by how much, seed for seed?
+    """A line for every score that has a better end: whether ``own`` leads all rivals, or which rival leads.
 
-    A lead is called clear where it is larger than both methods' standard deviations together.
+    A lead is called clear if it is larger than the sum of both methods' standard deviations.
     """
     rivals = [name for name in RIVALS if any(r["method"] == name for r in results)]
     lines = []

@@ -38,13 +38,13 @@ from .train import train
 
 OURS = "3DFlowRenderer, extended (ours)"
 OURS_WITH_POSE = "3DFlowRenderer, told the pose, warped matte (ours)"
-OWN = {OURS: "extended", OURS_WITH_POSE: "told the pose, warped matte"}  # the variant of the ablations that each is
+OWN = {OURS: "extended", OURS_WITH_POSE: "told the pose, warped matte"}  # the ablations' variant behind each
 AFFINE = "least-squares affine"
 Lists = Mapping[str, Pairs]
 
 
 def budget_of(preset: Preset, steps: int, pairs: int, wide: int, identities: int) -> Budget:
-    """Two thirds of the steps are phase 1, as in the ablations.
+    """The budget of a method: two thirds of the steps are phase 1, as in the ablations.
 
     Raises:
         ValueError: fewer than three steps, or another number below 1.
@@ -55,10 +55,10 @@ def budget_of(preset: Preset, steps: int, pairs: int, wide: int, identities: int
 
 @dataclass(frozen=True, eq=False)
 class Runner:
-    """What all methods share.
+    """Trains and measures methods that share budget, data and lists.
 
     Attributes:
-        budget, data, lists: as for the ablations; every method is given the same.
+        budget, data, lists: as for the ablations; the same for every method.
         out: folder for each method's numbers and weights.
         residual: the rivals have the help that :meth:`Rival.coloured` describes.
         ours: folder of the command ``ablate``, whose results of the same budget are taken over; None trains ours here.
@@ -73,7 +73,7 @@ class Runner:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What two results must share to be compared."""
+        """The settings that two results must share to be compared."""
         return asdict(self.budget) | {"identities trained on": self.data.identities, "frames of each": self.data.frames}
 
     def drivers(self) -> DrivingPictures:
@@ -85,7 +85,7 @@ class Runner:
 
         Raises:
             ValueError: an unknown or absent method, no method or seed, ``out`` holds results of other settings, or
-            somebody trains into it.
+                another run uses it.
         """
         seeds = list(seeds)
         if not names or not seeds:
@@ -153,10 +153,10 @@ class Runner:
 
 
 def measure_baselines(lists: Lists, budget: Budget) -> dict[str, Numbers]:
-    """The numbers of what has no network: copy, the best blurred copy, the best affine map, and the exact flow.
+    """The numbers of baselines without a network: copy, the best blurred copy, the best affine map, the exact flow.
 
-    The affine map and the exact flow know the answer's flow, matte and background. In edits the copies answer nothing;
-    of the exact flow, see :func:`flow3d.evaluation.measure.edits.measure_edits`; the affine map is not asked.
+    The affine map and the exact flow know the answer's flow, matte and background. In edits the copies do not change,
+    :func:`flow3d.evaluation.measure.edits.measure_edits` measures the exact flow, and the affine map is left out.
     """
 
     def still(pair: Pair) -> Tensor:

@@ -1,4 +1,4 @@
-"""One loop for every rival: the pairs, steps and schedule that our own two phases have, flow first."""
+"""One training loop for every rival: pairs, steps and schedule of our own two phases, the flow first."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def train(
     painter on every fourth step, as our own warm-up does with its decoder.
 
     Raises:
-        ValueError: data of another size, or of seeds that do not train.
+        ValueError: data of another size, or of seeds outside the training's.
         FloatingPointError: a loss is not finite.
         KeyboardInterrupt: Ctrl-C; nothing is kept.
     """
@@ -56,7 +56,7 @@ def train(
 def _train_phase(
     network: Rival, data: FrameCache, config: TrainingConfig, judge: Perceptual, watch: Watch | None, done: int
 ) -> None:
-    """Train one phase, before which ``done`` steps were; the network ends with its averaged weights, as ours does."""
+    """Train one phase after ``done`` earlier steps; the network ends with its averaged weights, as ours does."""
     averaged = AveragedWeights(network.state_dict(), config.ema)
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     with Loop(config.steps) as loop:
@@ -94,7 +94,7 @@ def depth_of(data: FrameCache, who: NDArray[np.int64], frame: NDArray[np.int64])
 def losses(
     network: Rival, batch: Batch, depths: Depths, config: TrainingConfig, step: int, judge: Perceptual
 ) -> dict[str, Scalar]:
-    """The weighted terms of a step; a method that is driven by pictures is shown the target itself, as in its paper."""
+    """The weighted terms of a step. The driving picture is the target itself, as in the papers of such methods."""
     request = Request(batch.source, batch.source_window, batch.target, batch.target_window)
     weight = region_weight(batch, config.region_weights)
     assert weight is not None
@@ -117,11 +117,12 @@ def losses(
 
 
 def flow_loss(flow: Float[Tensor, "B 2 S S"], batch: Batch, weight: Float[Tensor, "B 1 S S"]) -> Scalar:
-    """Distance to the exact flow in half frames: the person, hidden points less, and background that both frames show.
+    """Distance to the exact flow in half frames, over the person and the background that both frames show.
 
-    Our own renderer's flow moves the person alone; a rival's moves the background too, which ought to stand still.
+    Hidden points count less. Our own renderer's flow moves the person alone; a rival's moves the background too, which
+    ought to stand still.
     """
     person = batch.target_alpha > 0.5
     where = torch.where(person, HIDDEN + (1 - HIDDEN) * batch.visible, batch.visible) * weight
-    away = (flow - batch.flow[:, :2]) / (flow.shape[-1] / 2)
-    return ((away.square().sum(1, keepdim=True) + 1e-5).sqrt() * where).mean()
+    error = (flow - batch.flow[:, :2]) / (flow.shape[-1] / 2)
+    return ((error.square().sum(1, keepdim=True) + 1e-5).sqrt() * where).mean()

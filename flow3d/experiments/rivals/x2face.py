@@ -1,4 +1,4 @@
-"""X2Face: a flow makes an embedded face of the source; a vector of the driving picture makes the flow that reads it."""
+"""X2Face: one flow warps the source to an embedded face; a second, from the driving picture's vector, samples it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .blocks import Hourglass, in_pixels
 class X2Face(Rival):
     """Embedding network (a UNet) and driving network (picture -> vector -> flow).
 
-    It paints nothing: every colour is the source's, sampled twice. Its flow is the two flows, one after the other.
+    It paints nothing: every colour is the source's, sampled twice. Its flow is the composition of the two flows.
 
     Paper: Wiles, Koepke and Zisserman, "X2Face: A network for controlling face generation using images, audio, and
     pose codes", ECCV 2018.
@@ -47,7 +47,7 @@ class X2Face(Rival):
             start_at_zero(head)
 
     def motion(self, request: Request) -> Motion:
-        """Both flows, and the one that they make together."""
+        """Both flows, and their composition."""
         embed = in_pixels(self.embedding(functional.pixel_unshuffle(request.source, 2)), self.size)
         drive = in_pixels(self.decoder(self.start(self.encoder(request.driving))), self.size)
         return Motion(drive + warp_pixels(embed, drive), None, {"embed": embed, "drive": drive})
