@@ -28,9 +28,9 @@ KERNELS = {
     "interpreted adain3d float16": (1.5e-3, "measured 4.7e-4: results are rounded to 2^-11, sums are in float32"),
     "interpreted adain3d bfloat16": (2e-2, "measured 6.4e-3: results are cut to 2^-7, sums are in float32"),
     "interpreted block float32": (3e-6, "measured 9e-7: a warp restyled, compiled against uncompiled"),
-    # On a card, against the reference in float64. An H100 stayed within all of them but the compiled block's, whose test
-    # did not get so far (kernels/bench/results/gpu_tests.md); how near it came was not recorded. Atomics add in any
-    # order, a card's float32 division and square root are off by two steps, and half precision is rounded.
+    # On a card, against the reference in float64. An H100 stayed within all of them but the compiled block's, whose
+    # test did not get so far (kernels/bench/results/gpu_tests.md); how near it came was not recorded. Atomics add in
+    # any order, a card's float32 division and square root are off by two steps, and half precision is rounded.
     "GPU warp3d float64": (1e-14, "sums in any order"),
     "GPU warp3d float32": (4e-6, "the interpreter has 4e-7"),
     "GPU warp3d float16": (2e-3, "the interpreter has 6.3e-4"),
