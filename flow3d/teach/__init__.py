@@ -1,4 +1,4 @@
-"""What the notebooks use besides the method itself: sliders, exercise checks, source listings and figures.
+"""Tools of the notebooks, apart from the method itself: sliders, exercise checks, source listings and figures.
 
 Needs Jupyter and matplotlib; nothing else in ``flow3d`` imports it.
 """

@@ -1,6 +1,6 @@
 """The expected pictures: ``python -m flow3d.teach.gallery --out notebooks/figures``.
 
-Every notebook has one cell tagged ``signature``; what it shows when the notebook runs is the notebook's picture.
+Every notebook has one cell tagged ``signature``; the picture that it shows is the notebook's picture.
 ``readme.png`` is drawn here.
 """
 
@@ -36,10 +36,10 @@ def notebook_figure(path: Path) -> Image.Image:
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
     signature = [cell for cell in notebook.cells if "signature" in cell.metadata.get("tags", ())]
-    shown = [output.data for cell in signature for output in cell.outputs if "image/png" in output.get("data", {})]
-    if not shown:
+    pictures = [output.data for cell in signature for output in cell.outputs if "image/png" in output.get("data", {})]
+    if not pictures:
         raise ValueError(f"{path.name}: expected a cell tagged 'signature' that shows a picture")
-    return Image.open(io.BytesIO(base64.b64decode(shown[-1]["image/png"]))).convert("RGB")
+    return Image.open(io.BytesIO(base64.b64decode(pictures[-1]["image/png"]))).convert("RGB")
 
 
 def small_png(picture: Image.Image, limit: int = LIMIT, colours: int = 96) -> bytes:
@@ -70,10 +70,10 @@ def readme_figure() -> Image.Image:
     portrait = Portrait(photo, fit_head(landmarks, expression=ASTRONAUT_EXPRESSION))
     clip = example_clip()
     generated = list(portrait.drive(clip.coefficients))
-    shown = {"a photograph": photo}
+    driven = {"a photograph": photo}
     for number, k in enumerate((14, 36)):
-        shown |= {f"driving{' ' * number}": clip.frames[k], f"generated{' ' * number}": generated[k]}
-    return Image.fromarray(np.vstack([row(heads, height=192), row(shown, height=192)]))
+        driven |= {f"driving{' ' * number}": clip.frames[k], f"generated{' ' * number}": generated[k]}
+    return Image.fromarray(np.vstack([row(heads, height=192), row(driven, height=192)]))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def source_text(obj: Any, docstring: bool = True) -> str:
     try:
         text = textwrap.dedent(inspect.getsource(obj)).strip("\n")
     except (TypeError, OSError) as error:
-        raise TypeError(f"obj must be a function, class or module written in Python; {obj!r} has no source") from error
+        raise TypeError(f"obj: expected a function, class or module written in Python, got {obj!r}") from error
     if docstring:
         return text
     tree = ast.parse(text)

@@ -38,7 +38,7 @@ class View:
         """
         for name, value in values.items():
             if name not in self.sliders:
-                raise ValueError(f"no slider is named {name!r}; there are {', '.join(self.sliders)}")
+                raise ValueError(f"values: expected names of sliders, {', '.join(self.sliders)}; got {name!r}")
             self.sliders[name].value = value
         return self.value
 
@@ -69,7 +69,7 @@ def explore(
         TypeError: a slider is neither a widget nor a range.
     """
     if not 1 <= len(sliders) <= MAX_SLIDERS:
-        raise ValueError(f"sliders must be one to {MAX_SLIDERS}, to stay playable; got {len(sliders)}")
+        raise ValueError(f"sliders: expected one to {MAX_SLIDERS}, got {len(sliders)}")
     controls = {name: _control(name, slider) for name, slider in sliders.items()}
 
     def frame() -> bytes:
@@ -98,10 +98,10 @@ def _control(name: str, slider: Any) -> widgets.ValueWidget:
         slider.description = slider.description or name
         return slider
     if not isinstance(slider, tuple) or len(slider) not in (2, 3):
-        raise TypeError(f"slider {name!r} must be a widget, (low, high) or (low, high, start); got {slider!r}")
+        raise TypeError(f"{name}: expected a widget, (low, high) or (low, high, start), got {slider!r}")
     low, high = slider[:2]
     if not low < high:
-        raise ValueError(f"slider {name!r} needs low < high; got {slider!r}")
+        raise ValueError(f"{name}: expected low < high, got {slider!r}")
     start = slider[2] if len(slider) == 3 else (0 if low <= 0 <= high else low)
     if all(isinstance(value, int) for value in slider):
         return widgets.IntSlider(start, low, high, description=name)

@@ -1,7 +1,7 @@
 """Check an exercise, ask for a hint, see the solution.
 
-An exercise is registered by standing in a list named ``EXERCISES`` in a module of ``flow3d.teach.exercises``, one
-module per notebook (``notebook_02.py``); nothing else needs to be told about it.
+Every exercise stands in a list named ``EXERCISES`` in a module of ``flow3d.teach.exercises``, one module per notebook
+(``notebook_02.py``). Nothing else is needed to register it.
 """
 
 import difflib
@@ -22,15 +22,15 @@ def registered() -> dict[str, Exercise]:
     Raises:
         ValueError: two exercises share a name.
     """
-    found: dict[str, Exercise] = {}
+    by_name: dict[str, Exercise] = {}
     for module in pkgutil.iter_modules(exercises.__path__):
         if not module.name.startswith("notebook_"):
             continue
         for exercise in importlib.import_module(f"{exercises.__name__}.{module.name}").EXERCISES:
-            if exercise.name in found:
+            if exercise.name in by_name:
                 raise ValueError(f"two exercises are named {exercise.name!r}")
-            found[exercise.name] = exercise
-    return found
+            by_name[exercise.name] = exercise
+    return by_name
 
 
 def check(name: str | Exercise, answer: Any) -> Verdict:
@@ -40,7 +40,7 @@ def check(name: str | Exercise, answer: Any) -> Verdict:
 
     Args:
         name: a registered exercise's name, or an exercise.
-        answer: the learner's function; whatever else it may be is found wrong.
+        answer: the learner's function; anything else is judged wrong.
 
     Returns:
         The verdict, true where the answer is right.
@@ -91,7 +91,7 @@ def _diagnosis(exercise: Exercise, answer: Any) -> str:
         try:
             pairs = [(mistake(*make()), answer(*make())) for make in exercise.cases.values()]
             if all(difference(a, b, exercise.rtol, exercise.atol) is None for a, b in pairs):
-                return f"; this is what comes of: {label}"
+                return f"; this mistake gives the same: {label}"
         except Exception:  # a mistake, or the answer, may fail on some case: then it is no match
             continue
     return ""
@@ -104,6 +104,6 @@ def _one_line(error: Exception, limit: int = 160) -> str:
 
 
 def _unknown(name: str) -> str:
-    """Return that no exercise has this name, and which one may be meant."""
+    """Return a message that no exercise has this name, with the nearest name."""
     near = difflib.get_close_matches(name, registered(), n=1)
     return f"no exercise is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")

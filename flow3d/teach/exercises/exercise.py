@@ -1,4 +1,4 @@
-"""What an exercise is, and how an answer is compared with the truth."""
+"""An exercise, and the comparison of an answer with the truth."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ import torch
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: the package's function is the truth, named inputs are the trial.
+    """One exercise: an answer must agree with the package's function on every named input.
 
     Attributes:
         name: what the notebook passes to ``checks.check``.
         reference: the package's function; its source is the solution, so the two cannot drift apart.
-        cases: what a case shows -> a function that returns fresh positional arguments, as a tuple.
-        mistakes: what went wrong -> a function that makes just that mistake. A learner whose answer equals one is told
-            so by its name, and the tests demand that every one of them is found wrong; name at least two.
+        cases: a case's name -> a function that returns fresh positional arguments, as a tuple.
+        mistakes: a mistake's name -> a function that makes just that mistake. If a learner's answers equal it, the
+            verdict names it. The tests demand that every mistake is judged wrong; name at least two.
         hint: one sentence that helps without giving the answer.
         rtol, atol: how close an answer must be, relative and absolute.
     """

@@ -13,7 +13,7 @@ Track = Float[Tensor, "N 73"]
 
 
 def _axes(angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
-    """Rx(pitch), Ry(yaw), Rz(roll) as the package turns."""
+    """Rx(pitch), Ry(yaw), Rz(roll) in the package's convention."""
     pitch, yaw, roll = torch.diag(angles).unbind(0)
     return rotation_matrix(pitch), rotation_matrix(yaw), rotation_matrix(roll)
 

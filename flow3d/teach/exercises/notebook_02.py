@@ -42,7 +42,7 @@ def _zeros_beyond(image: Image, flow: Flow) -> Image:
 
 
 def _turned(where_from: str) -> tuple[Flow, Where]:
-    """A flow that no affine map meets exactly, and the pixels over which it counts."""
+    """A flow that no affine map fits exactly, and the pixels that count."""
     generator = torch.Generator().manual_seed(3)
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(10.0), indexing="ij")
     flow = torch.stack([0.2 * x - 0.3 * y + 1, 0.1 * x + 0.4 * y - 2, 0 * x])

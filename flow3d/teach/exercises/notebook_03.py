@@ -90,7 +90,7 @@ EXERCISES = [
             "coefficients that are not standardised": _raw,
             "the last frame instead of the mean": lambda n, w: _map(n, w, pooled="last"),
         },
-        hint="a convolution of three taps, three apart, loses three frames at each end; so must what is added to it",
+        hint="a convolution of three taps, three apart, loses three frames at each end; crop the skip in the same way",
     ),
     Exercise(
         name="adain3d",
@@ -103,7 +103,7 @@ EXERCISES = [
             "gamma where 1 + gamma should be": lambda x, g, b: _adain(x, g, b, (2, 3, 4), one=0.0),
             "the variance divided by n - 1": lambda x, g, b: _adain(x, g, b, (2, 3, 4), unbiased=1),
         },
-        hint="mean and variance over the last three axes; gamma[..., None, None] stands beside every pixel of a slice",
+        hint="mean and variance over the last three axes; gamma[..., None, None] covers every pixel of a slice",
     ),
     Exercise(
         name="flow_to_image",

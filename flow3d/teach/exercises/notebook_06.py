@@ -94,7 +94,7 @@ EXERCISES = [
             "no hole: the source's person still stands there": _over_the_whole_source,
             "the new person's matte cuts the background": lambda f, alpha, source, _: project(f, alpha, source, alpha),
         },
-        hint="background = cut_out(source, 1 - source_alpha); lift it by -FILL, weigh it by 1 - alpha, then add",
+        hint="background = cut_out(source, 1 - source_alpha); subtract FILL from it, multiply by 1 - alpha, then add",
     ),
     Exercise(
         name="hole_psnr",

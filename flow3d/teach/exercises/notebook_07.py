@@ -15,7 +15,7 @@ Terms = Mapping[str, Tensor]
 
 @wraps(loss_total)
 def _total(raw: Terms, lambdas: Mapping[str, float]) -> Tensor:
-    """The package's total; its lambdas come by name."""
+    """The package's total loss, with the lambdas by name."""
     named = Lambdas(**{f"lambda_{name}": value for name, value in lambdas.items()})
     return loss_total(raw, named, judge="none").total
 
@@ -33,7 +33,7 @@ def _in_order(raw: Terms, lambdas: Mapping[str, float]) -> Tensor:
 
 @wraps(AveragedWeights.update)
 def _averaged(averaged: Tensor, weights: Tensor, ema: float, step: int) -> Tensor:
-    """What the package makes of one averaged tensor after step number ``step``."""
+    """One averaged tensor after the package's update in step number ``step``."""
     kept = AveragedWeights({"w": averaged}, ema)
     kept.update({"w": weights}, step)
     return kept.state["w"]

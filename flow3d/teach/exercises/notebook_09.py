@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: relative motion, the error of a flow, and how strongly an edit is answered."""
+"""Exercises of notebook 09: relative motion, the error of a flow, and the output's response to an edit."""
 
 import torch
 from torch import Tensor
@@ -58,7 +58,7 @@ def _flows(seed: int, whole: bool = False) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _changes(seed: int, strength: float) -> tuple[Tensor, Tensor, Tensor]:
-    """A change that follows the true one at some strength, with a share of its own, and which pixels count."""
+    """A change that follows the true one at some strength, plus noise; the true one; and which pixels count."""
     generator = torch.Generator().manual_seed(seed)
     truth, other = (torch.randn(3, 6, 7, generator=generator) for _ in range(2))
     return strength * truth + 0.3 * other, truth, torch.rand(6, 7, generator=generator) > 0.3
@@ -107,7 +107,7 @@ EXERCISES = [
             ),
             "squares of the lengths": lambda a, b, where: _lengths(a, b, where, 2),
             "means instead of sums": lambda a, b, where: tuple(v / int(where.sum()) for v in _lengths(a, b, where)),
-            "pixels that do not count counted": lambda a, b, where: _lengths(a, b, torch.ones_like(where)),
+            "pixels outside the mask counted": lambda a, b, where: _lengths(a, b, torch.ones_like(where)),
             "the estimate's length instead of the truth's": lambda a, b, where: _lengths(b, a, where),
         },
         hint="v[:2, where].norm(dim=0).sum() for the difference and for the truth",

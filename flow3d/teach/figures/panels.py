@@ -69,7 +69,7 @@ def row(pictures: Mapping[str, Picture], height: int = 192) -> UInt8[np.ndarray,
 
 @lru_cache(maxsize=64)
 def _caption(text: str, width: int) -> UInt8[np.ndarray, "H W 3"]:
-    """Return a white strip with the text centred; kept, because a slider draws the same titles again and again."""
+    """Return a white strip with the text centred; cached, because a slider draws the same titles repeatedly."""
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 13)
     strip = PillowImage.new("RGB", (width, 22), "white")
     ImageDraw.Draw(strip).text(((width - 6) / 2, 11), text, INK, font, anchor="mm")
@@ -167,5 +167,5 @@ def _depths(count: int, depths: Sequence[int] | None) -> list[int]:
 
 
 def _slice_title(depth: int, count: int) -> str:
-    """Return the title of a slice; the ends say which is near."""
+    """Return the title of a slice; the first and last say which end is near."""
     return f"z = {depth}" + {0: " (near)", count - 1: " (far)"}.get(depth, "")

@@ -23,11 +23,11 @@ def lines(
     title: str = "",
     mark: float | None = None,
 ) -> Figure:
-    """Return curves over frames (or over ``x``), each told apart by colour and by dashes.
+    """Return curves over frames (or over ``x``), each with its own colour and dashes.
 
     Args:
         series: name -> values, all of one length.
-        x: where the values stand; 0, 1, 2, … by default.
+        x: the values' places on the axis; 0, 1, 2, … by default.
         xlabel, ylabel, title: ``ylabel`` should name the unit.
         mark: draw a thin vertical line here, for example at the present frame.
 

@@ -1,4 +1,4 @@
-"""Recorded tables as pictures, a dot for each seed, and what they say of the paper's claims, counted from the seeds."""
+"""Figures of recorded tables, a dot for each seed, and counts of the seeds that agree with the paper's claims."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from flow3d.experiments.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
 Results = Sequence[Mapping[str, Any]]
-# A variant that lacks one thing: the table in which the paper says that the thing helps.
+# A variant that lacks one part: the paper's table that says that the part helps.
 PAPER = {
     "2D flow": "Tab. 2a",
     "no refiner": "Tab. 2b",
@@ -32,17 +32,17 @@ BETTER, WORSE = COLORS["blue"], COLORS["red"]
 
 
 def read_runs(name: str, key: str) -> list[dict[str, Any]]:
-    """The list in ``data/results/NAME.json``, numbers by key of a score; or none where nothing is recorded yet.
+    """The runs in ``data/results/NAME.json``, numbers by key of a score; empty where nothing is recorded yet.
 
     Raises:
-        ValueError: the file is no list of runs, each with ``key``, "seed" and "numbers"; or a number is of no score.
+        ValueError: the file is no list of runs, each with ``key``, "seed" and "numbers"; or a number has no score.
     """
     try:
         path = assets.path(f"results/{name}.json")
     except FileNotFoundError:
         return []
     content = json.loads(path.read_text(encoding="utf-8"))
-    runs = content.get("legs") if isinstance(content, dict) else content  # the rivals' file holds baselines beside them
+    runs = content.get("legs") if isinstance(content, dict) else content  # the rivals' file holds baselines too
     if not isinstance(runs, list) or not all(isinstance(r, dict) and {key, "seed", "numbers"} <= set(r) for r in runs):
         raise ValueError(f"name: expected a list of runs with {key!r}, 'seed' and 'numbers' in {path.name!r}")
     return [restored(run) for run in runs]
@@ -73,7 +73,7 @@ def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
 
 
 def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
-    """One line for each claim of the paper and number: does taking the thing away make it worse, in how many seeds?"""
+    """One line for each claim of the paper and each score: in how many seeds is it worse without the part?"""
     lines = []
     for variant, table in PAPER.items():
         for score in scores:
@@ -98,7 +98,7 @@ def verdict(agree: int, against: int, seeds: int) -> str:
 
 
 def by_method(results: Results, score: str) -> dict[str, list[float]]:
-    """A number of every seed by method, the best mean first; what is not finite is left out."""
+    """One score by method, a number for each seed, the best mean first; numbers that are not finite are left out."""
     values: dict[str, list[float]] = {}
     for run in results:
         value = run["numbers"].get(score)
@@ -108,7 +108,7 @@ def by_method(results: Results, score: str) -> dict[str, list[float]]:
 
 
 def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
-    """Every method's numbers, a dot for each seed and a bar at the mean; the best of the first number on top."""
+    """Every method's numbers, a dot for each seed and a bar at the mean; the best in the first score is on top."""
     tables = {score: by_method(results, score) for score in scores}
     names = list(dict.fromkeys(name for table in tables.values() for name in table))
     if not names:
@@ -117,7 +117,7 @@ def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
         for column, (cell, (score, table)) in enumerate(zip(axes[0], tables.items(), strict=True)):
             for line, name in enumerate(names):
                 _dots(cell, np.array(table.get(name, [])), line, COLORS["blue"])
-            # What a copy of the source reaches.
+            # The line stands where a copy of the source would.
             cell.axvline(100 if SCORES[score].unit == "%" else 0, color=INK, linewidth=0.9)
             _rows(cell, [OWN.get(name, name) for name in names] if not column else None, len(names))
             cell.set_title(SCORES[score].heading, fontsize=9)
@@ -158,7 +158,7 @@ def _sign(score: str) -> int:
 
 
 def _label(variant: str) -> str:
-    """A variant and the table it tests; what is alone on top of "strict, quick" loses that name."""
+    """A variant and the table it tests; an extension of "strict, quick" is shown without that name."""
     short = variant.replace("strict, quick + ", "+ ")
     if VARIANTS[variant].recipe == "strict" and "+" not in variant:
         return short

@@ -1,4 +1,4 @@
-"""Figures of a training: which term has which share, what the losses did, how a whole training went."""
+"""Figures of a training: shares of the terms, losses over the steps, curves of whole trainings."""
 
 import csv
 import os
@@ -20,11 +20,11 @@ from flow3d.training.config import EXTENSIONS
 from flow3d.training.log import COLUMNS
 
 Curve = Mapping[str, np.ndarray]  # column of metrics.csv -> numbers, NaN where a row has none
-ZERO = "zero_flow_error"  # the column that a thinned curve has beyond those
+ZERO = "zero_flow_error"  # the additional column of a thinned curve
 HUES = dict(zip(("3dw", "3df", "pr", "sr", "pw", "cw", "inp"), COLORS.values(), strict=True))
-DOTS = 80  # values, below which each is marked
-GAP = 10  # steps without a term, longer than any that takes turns with others: there its curve is broken
-DARK = ("3dw", "pr", "sr", "inp")  # hues on which white is read
+DOTS = 80  # curves of fewer values get a mark at each
+GAP = 10  # steps: a term's curve breaks where the term is absent for longer; terms that take turns return earlier
+DARK = ("3dw", "pr", "sr", "inp")  # terms with a hue that needs white text
 
 
 def read_curve(path: str | os.PathLike[str]) -> Curve:
@@ -68,7 +68,7 @@ def share_bars(rows: Mapping[str, Mapping[str, float]], width: int = 640) -> UIn
 def training_curves(curves: Mapping[str, Sequence[Curve]], ends: Mapping[str, Curve] | None = None) -> Figure:
     """The curves of whole trainings, recipe -> its phases, over minutes: flow, picture and autoencoder.
 
-    ``ends``: trainings on another machine, of which only where they ended is drawn, as a line across.
+    ``ends``: trainings on another machine; only their last value is drawn, as a horizontal line.
     """
     panels: dict[str, Callable[[Curve], np.ndarray]] = {
         "flow error, % of zero flow's": lambda curve: 100 * curve["flow_error"] / curve[ZERO],
@@ -134,11 +134,11 @@ def signature(
     zero: float,
     curves: Mapping[str, Sequence[Curve]],
 ) -> Figure:
-    """A live run's sheet, pictures in rows under their titles, above its flow error and that of whole trainings.
+    """A live run's pictures, in rows under their titles, above its flow error and that of whole trainings.
 
     Args:
         rows: the pictures. ``zero``: the zero flow's error.
-        live: up to four of name -> step -> flow error in pixels; the first two are told apart by dashes alone.
+        live: up to four of name -> step -> flow error in pixels; the first two differ in their dashes only.
         curves: as for :func:`training_curves`.
     """
     columns = len(rows[0])
@@ -152,7 +152,7 @@ def signature(
             for cell, (title, picture) in zip(line, row.items(), strict=True):
                 show_picture(cell, to_rgb8(picture), "" if number else title)
         left, right = below.subplots(1, 2)
-        # few colours, as beside: they outlive the small palette of the notebook's picture
+        # few colours, as in the right panel: the notebook's picture is saved with a small palette
         styles = (("-", COLORS["blue"]), (":", COLORS["blue"]), ("--", COLORS["red"]), ("-.", INK))
         for (name, errors), (dash, hue) in zip(live.items(), styles, strict=False):
             left.plot(list(errors), [100 * error / zero for error in errors.values()], dash, color=hue, label=name)

@@ -1,1 +1,1 @@
-"""What one lesson needs of its own, one module per notebook (``lesson_03.py`` serves notebook 03)."""
+"""Helpers of single lessons, one module per notebook (``lesson_03.py`` serves notebook 03)."""

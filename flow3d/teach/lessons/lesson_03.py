@@ -22,7 +22,7 @@ from flow3d.teach.figures import flow_to_rgb, flow_wheel, row, to_rgb8
 from flow3d.teach.figures.style import INK, MAGNITUDE, SIGNED, new_figure, show_picture
 from flow3d.warping import Warped
 
-WORST = 4.0  # pixels: an end-point error from which on its colour is the brightest
+WORST = 4.0  # pixels: the end-point error with the brightest colour
 HIDDEN = "#D9D9D9"  # where no error is measured: background, and what the source does not show
 
 
@@ -60,7 +60,7 @@ def error_map(flow: Float[Tensor, "C S S"], pair: Pair) -> Float[Tensor, "S S"]:
 
 
 def share_left(flows: Sequence[Float[Tensor, "C S S"]], pairs: Sequence[Pair]) -> float:
-    """The end-point error of ``flows`` over that of no flow at all, all seen pixels of all pairs pooled.
+    """The end-point error of ``flows`` divided by the zero flow's, pooled over all seen pixels of all pairs.
 
     Raises:
         ValueError: no pairs, or not one flow for each.
@@ -124,7 +124,7 @@ def comparison(renderer: FlowRenderer, pairs: Mapping[str, Pair], size: float = 
 
     Args:
         renderer: its warping stage is shown; its recipe is named.
-        pairs: what a row is called -> pair.
+        pairs: a row's name -> pair.
         size: of a picture, in inches.
     """
     recipe, smooth = renderer.config.recipe, {"interpolation": "bicubic"}
@@ -167,7 +167,7 @@ def board(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Return two rows for a slider: pictures and flows in pixels above, the slices of the volume's flow below.
 
-    All flows are in pixels and share one scale, that of the exact flow; the wheel says what its rim stands for.
+    All flows are in pixels and share one scale, that of the exact flow; the wheel's title gives the length at its rim.
     """
     mapping, stage = renderer.mapping, renderer.warping
     code = stage.encode(foreground(source.image, source.alpha))

@@ -1,7 +1,7 @@
-"""Notebook 04's experiment, training with and without the cyclic warp loss, and the figures of what was recorded.
+"""Notebook 04's experiment, training with and without the cyclic warp loss, and the figures of the recorded runs.
 
 ``python -m flow3d.teach.lessons.lesson_04 --work runs/cyclic --out data/results/cyclic_warp_loss.json`` trains
-``micro`` (extended, phase 1) with several lambda_cw and seeds. A run whose curve lies in ``--work`` is not run again.
+``micro`` (extended, phase 1) with several lambda_cw and seeds. A run whose curves are in ``--work`` is not repeated.
 """
 
 import argparse
@@ -44,7 +44,7 @@ LAMBDAS = {"photometric": (0.0, 2.0, 20.0), "exact flow": (0.0, 2.0)}
 # What the flow learns from: the target's picture alone, or the exact flow too.
 FLOW_WEIGHT = {"photometric": 0.0, "exact flow": 5.0}
 STYLES = {0.0: ("grey", "--"), 2.0: ("blue", "-"), 20.0: ("red", "-.")}
-# Spelt out, since the shipped recipe moves on: every loss on every step, weights averaged over 100 steps.
+# Spelt out, since the shipped recipe may change: every loss on every step, weights averaged over 100 steps.
 RECIPE = TrainingConfig(
     preset="micro", recipe="extended", steps=STEPS, learning_rate=1e-3, rate_warmup=100, decay=25.0, rate_linear=True,
     lambdas=Lambdas(lambda_pw=1.0, lambda_cw=0.0, lambda_3dw=0.2, lambda_3df=1.0, lambda_inp=1.0), clip=2.0, ema=0.99,
@@ -53,19 +53,19 @@ RECIPE = TrainingConfig(
 
 
 def recipe(supervision: str, lambda_cw: float, seed: int, steps: int = STEPS) -> TrainingConfig:
-    """The training of one run: extended micro, phase 1, in which nothing but these three differs between runs."""
+    """The training of one run: extended micro, phase 1; runs differ in the first three arguments only."""
     lambdas = replace(RECIPE.lambdas, lambda_cw=lambda_cw)
     return RECIPE.replace(steps=steps, seed=seed, lambdas=lambdas, flow_weight=FLOW_WEIGHT[supervision])
 
 
 @torch.no_grad()
 def measure(renderer: FlowRenderer, pairs: Batch) -> dict[str, float]:
-    """What truth can say of a warping stage.
+    """Measure a warping stage against the truth.
 
     Returns:
         ``flow_error``: distance to the exact flow on the visible person, pixels. ``warped_psnr``: of the decoded warp
-        against the target's foreground, dB. ``cycle``: Eq. 3. ``autoencoder``: the same without any warp, which the
-        cycle pays twice. ``way_back``: how far a pixel of the person ends from where it began, pixels.
+        against the target's foreground, dB. ``cycle``: Eq. 3. ``autoencoder``: Eq. 3 without any warp; the cycle
+        contains this error twice. ``way_back``: how far a pixel of the person ends from where it began, pixels.
     """
     mapping, stage = renderer.mapping, renderer.warping
     start, z = mapping(pairs.source_window), mapping(pairs.target_window)
@@ -83,7 +83,7 @@ def measure(renderer: FlowRenderer, pairs: Batch) -> dict[str, float]:
 
 
 def baseline(pairs: Batch) -> dict[str, float]:
-    """The same of standing still: zero flow, and the source's foreground in the target's place."""
+    """The same measures without motion: zero flow, and the source's foreground in the target's place."""
     error = mean_end_point_error(torch.zeros_like(pairs.flow), pairs.flow, pairs.seen)
     level = mean_psnr(pairs.source_foreground, pairs.target_foreground)
     return {"flow_error": error, "cycle": 0.0, "way_back": 0.0, "warped_psnr": level}
@@ -95,7 +95,7 @@ def mean_psnr(pictures: Float[Tensor, "B 3 S S"], truths: Float[Tensor, "B 3 S S
 
 
 def train(config: TrainingConfig, data: FrameCache, pairs: Batch, out: Path, every: int = EVERY) -> dict[str, Any]:
-    """Train, measuring the averaged weights before the first step and after every ``every``-th; the run's curves.
+    """Train, and return the averaged weights' measures before the first step and after every ``every``-th.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended it early.
@@ -115,7 +115,7 @@ def train(config: TrainingConfig, data: FrameCache, pairs: Batch, out: Path, eve
 
 
 def read_record() -> Record:
-    """What the command wrote and the package ships: ``settings``, ``baseline`` and ``runs``."""
+    """The shipped record, which the command wrote: ``settings``, ``baseline`` and ``runs``."""
     return json.loads(assets.path(RECORD).read_text(encoding="utf-8"))
 
 
@@ -162,7 +162,7 @@ def _draw_curves(cells: Sequence[Axes], record: Record, supervision: str) -> Non
         by_weight = curves_of(record, supervision, name)
         for weight, curves in by_weight.items():
             hue, dash = STYLES[weight]
-            trained = curves[:, 1:]  # before the first step all is noise
+            trained = curves[:, 1:]  # the value before the first step is noise
             cell.fill_between(steps[1:], trained.min(0), trained.max(0), color=COLORS[hue], alpha=0.18, linewidth=0)
             cell.plot(steps[1:], trained.mean(0), dash, color=COLORS[hue], label=f"$\\lambda_{{cw}}$ = {weight:g}")
         if name != "cycle":
@@ -172,7 +172,7 @@ def _draw_curves(cells: Sequence[Axes], record: Record, supervision: str) -> Non
 
 
 def main() -> None:
-    """Run what is missing, then write everything into one file."""
+    """Do the missing runs, then write all of them into one file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for frames and runs")
     parser.add_argument("--out", type=Path, required=True, help="the file to write")
@@ -187,7 +187,7 @@ def main() -> None:
                 about = {"supervision": supervision, "lambda_cw": lambda_cw, "seed": seed}
                 folder = options.work / f"{supervision} {lambda_cw:g} {seed}".replace(" ", "_")
                 if not (folder / "curves.json").is_file():
-                    shutil.rmtree(folder, ignore_errors=True)  # half a run begins anew
+                    shutil.rmtree(folder, ignore_errors=True)  # an interrupted run starts again
                     curves = train(recipe(supervision, lambda_cw, seed), caches["frames"], pairs, folder)
                     write_whole(folder / "curves.json", json.dumps(curves).encode())
                 runs.append(about | json.loads((folder / "curves.json").read_text()))

@@ -1,4 +1,4 @@
-"""What notebook 05 draws and measures besides the refiner itself: sheets of many small pictures, and close-ups."""
+"""Notebook 05's helpers: sheets of many small pictures, close-ups, and scores of a refined person."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from flow3d.training import Perceptual, loss_sr
 
 
 def sheet(rows: Sequence[tuple[str, Sequence[tuple[str, Picture]]]], size: float = 1.12) -> Figure:
-    """Return pictures in rows, each row's name at its left; titles that an earlier row had already are not repeated.
+    """Return pictures in rows, each row's name at its left; a row does not repeat the titles of an earlier row.
 
     Args:
         rows: (name, pictures), the pictures as (title, image, mask or uint8 RGB); every row has as many.
@@ -71,7 +71,7 @@ def scores(
     areas: Mapping[str, Region],
     judge: Perceptual,
 ) -> tuple[float, float, float, float]:
-    """Four opinions of a person on black: PSNR (dB) on the union of the silhouettes and on eyes and mouth, sharpness of
+    """Four scores of a person on black: PSNR (dB) on the union of the silhouettes and on eyes and mouth, sharpness of
     the face as a share of the truth's, and 1000 L_sr (Eq. 8). PSNR of eyes and mouth is NaN where the truth has none.
     """
     features = psnr(picture, truth, areas["features"]) if bool(areas["features"].any()) else float("nan")

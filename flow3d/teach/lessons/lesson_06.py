@@ -1,4 +1,4 @@
-"""For notebook 06: pairs whose background is known, OpenCV's fills, and a flow that spreads."""
+"""Notebook 06's helpers: pairs whose background is known, OpenCV's fills, and a flow extended into the background."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ MAGENTA = torch.tensor([0.8, -0.6, 0.6])[:, None, None]
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """B pairs as the inpainter is taught them in phase 1 (Fig. 5): the true new person over the source's background.
+    """B pairs as phase 1 trains the inpainter on them (Fig. 5): the true new person over the source's background.
 
     Images are (B,3,S,S) in [-1, 1], mattes (B,1,S,S) in [0, 1].
 
     Attributes:
         source, target: whole pictures of one person; ``target`` is the true answer.
-        background: what really stands behind the person.
+        background: the true background behind the person.
         foreground, alpha: the target's person on black, and matte.
         source_alpha: the source's matte.
         source_window, window: raw coefficients around source and target.
@@ -101,7 +101,7 @@ def scenes(seeds: Iterable[int], targets: int = 4, size: int = 64) -> Scenes:
     """Render ``targets`` pairs of each seed's person, with one source frame and that person's own motion.
 
     Args:
-        seeds: below 1,000,000 to train, from there on to publish.
+        seeds: below 1,000,000 for training, from there on for published numbers.
         targets: frames beside the source, anywhere in the clip.
         size: side of the pictures in pixels.
 
@@ -131,7 +131,7 @@ def fill(image: Image, where: Matte, method: str = "ns") -> Image:
 
 
 def over_plate(data: Scenes, method: str = "ns", matte: Tensor | None = None) -> Images:
-    """Fill the whole place of the source's person, given by its matte or by ``matte``; then lay the new person on."""
+    """Fill the whole area of the source's person (its matte, or ``matte``), then lay the new person over it."""
     mattes = data.source_alpha if matte is None else matte
     plate = torch.stack([fill(image, alpha, method) for image, alpha in zip(data.source, mattes, strict=True)])
     return data.foreground + (1 - data.alpha) * (plate - FILL)
@@ -168,8 +168,8 @@ def mark(image: Image, where: Matte) -> Image:
 def extend_flow(flow: Image, alpha: Matte, reach: float) -> Image:
     """Carry the person's flow on into the background, where it fades over ``reach`` pixels.
 
-    Each background pixel takes the flow of the nearest pixel of the person, times ``exp(-(distance / reach)^2)``: no
-    reach stops at the silhouette, a long one moves all that lies around the person along, as a smooth flow does.
+    Each background pixel takes the flow of the nearest pixel of the person, times ``exp(-(distance / reach)^2)``. A
+    reach of 0 stops at the silhouette; a long one also moves the person's surroundings, as a smooth flow does.
 
     Raises:
         ValueError: a negative reach, or nobody in the picture.

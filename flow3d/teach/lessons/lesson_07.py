@@ -1,4 +1,4 @@
-"""Notebook 07: a training that is watched, the gradients of its terms, and the recorded curves of the shipped weights.
+"""Notebook 07's helpers: a watched training, the gradients of its terms, and recorded curves of the shipped weights.
 
 ``python -m flow3d.teach.lessons.lesson_07 --thin METRICS --out OUT --held-out CACHE`` writes a small copy of a
 ``metrics.csv``.
@@ -42,13 +42,13 @@ PICTURES = 3  # pairs of the probe that are shown
 
 
 def shuffled(batch: Batch) -> Batch:
-    """The batch with each target's coefficients replaced by those of another pair: pictures and motion do not fit."""
+    """The batch with each target's coefficients replaced by those of another pair: pictures and motion do not match."""
     return replace(batch, target_window=batch.target_window.roll(1, 0))
 
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Without progress bars: a page that is only read would show every state of them."""
+    """Suppress progress bars: a static page would show every state of them."""
     with redirect_stderr(io.StringIO()):
         yield
 
@@ -62,7 +62,7 @@ def estimated_flow(renderer: FlowRenderer, batch: Batch) -> Float[Tensor, "B 2 S
 
 
 def flow_error(renderer: FlowRenderer | None, batch: Batch) -> float:
-    """Mean end-point error in pixels over what of the person is visible in both frames; None is the zero flow."""
+    """Mean end-point error in pixels on the person where both frames show it; None measures the zero flow."""
     flow = torch.zeros_like(batch.flow) if renderer is None else estimated_flow(renderer, batch)
     return mean_end_point_error(flow, batch.flow, batch.seen)
 
@@ -73,7 +73,7 @@ class WatchedTrainer(Trainer):
     Args:
         config, data, out, options: as for :class:`flow3d.training.Trainer`.
         probe: held-out pairs.
-        snapshots: how many it takes in the course of all steps, beside one at the start.
+        snapshots: their number over all steps, besides the one at the start.
         shuffle: train on batches that are ``shuffled``.
     """
 
@@ -88,17 +88,17 @@ class WatchedTrainer(Trainer):
         self.take_snapshot()
 
     def batch(self, step: int) -> Batch:
-        """As the trainer's own, shuffled where asked for."""
+        """The trainer's own batch, shuffled where asked for."""
         batch = super().batch(step)
         return shuffled(batch) if self.shuffle else batch
 
     def run(self, *arguments: Any, **options: Any) -> Outcome:
-        """As the trainer's own; instead of a progress bar, each snapshot prints a line."""
+        """Run as the trainer does; each snapshot prints a line, in place of a progress bar."""
         with quiet():
             return super().run(*arguments, **options)
 
     def advance(self, batch: Batch) -> dict[str, float]:
-        """As the trainer's own; its numbers are kept."""
+        """Advance as the trainer does, and keep the numbers."""
         self.numbers.append(super().advance(batch))
         if self.step % self.every == 0:
             self.take_snapshot()
@@ -121,7 +121,7 @@ class WatchedTrainer(Trainer):
 
 
 def term_gradients(model: TrainingStep, batch: Batch, step: int = 0) -> dict[str, dict[str, float]]:
-    """The norm of each raw term's gradient in each of ``NETWORKS``: network -> term -> norm, no lambda in it."""
+    """The norm of each raw term's gradient in each of ``NETWORKS``: network -> term -> norm, without lambdas."""
     raw = model(batch, step)
     named = dict(model.renderer.named_parameters())
     owner = {name: next(n for n, begins in NETWORKS.items() if name.startswith(begins)) for name in named}
@@ -176,11 +176,11 @@ def thin(metrics: Sequence[str | os.PathLike[str]], held_out: FrameCache, limit:
 
 
 def _mean(name: str, values: np.ndarray) -> str:
-    """The block's entry: its last step and second, the mean of what else it has."""
+    """A column's entry for a block of rows: the last step or second, the mean of any other number."""
     if name in ("step", "seconds"):
         return f"{values[-1]:.0f}"
-    there = values[np.isfinite(values)]
-    return f"{there.mean():.4g}" if len(there) else ""
+    finite = values[np.isfinite(values)]
+    return f"{finite.mean():.4g}" if len(finite) else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,5 +1,4 @@
-"""For notebook 09: a clip as pairs with true answers, opinions of pictures, and a studio for
-somebody's own picture and clip."""
+"""Notebook 09's helpers: a clip as pairs with true answers, scores of pictures, and a studio for your own picture."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,17 +37,17 @@ SIZE = 64
 def clip_pairs(
     seed: int, frames: int, *, driver: int | None = None, motion: Coefficients | None = None, step: int = 1
 ) -> dict[int, Pair]:
-    """One picture of a person, the first of their own clip, driven frame by frame; each frame with its true answer.
+    """Drive the first frame of a person's own clip frame by frame; each frame comes with its true answer.
 
     Args:
         seed: the person.
         frames: of the driving clip.
-        driver: the seed of somebody else who drives; None is the person's own clip.
-        motion: what the driver does; None is their own clip.
+        driver: the seed of another person who drives; None is the person's own clip.
+        motion: the driver's motion; None is that of the driver's own clip.
         step: keep every ``step``-th frame.
 
     Returns:
-        By number of the frame.
+        The pairs, by number of the frame.
     """
     person, own = person_of(seed), talking_head(max(frames, 2 * RADIUS), seed)
     moves = motion or talking_head(frames, seed if driver is None else driver)
@@ -77,7 +76,7 @@ def evenly(rows: Iterable[ListedPair], count: int) -> dict[int, Pair]:
 
 
 def frozen(seed: int, pair: Pair) -> tuple[Picture, Flow]:
-    """The true answer of a self-ID pair but for the face, which keeps the source's expression; and its exact flow."""
+    """The true answer of a self-ID pair if the face kept the source's expression, and the exact flow to it."""
     person = person_of(seed)
     start, goal = pair.source_window[:, RADIUS], pair.driving_window[:, RADIUS].clone()
     goal[EXPRESSION] = start[EXPRESSION]
@@ -86,8 +85,8 @@ def frozen(seed: int, pair: Pair) -> tuple[Picture, Flow]:
 
 
 def opinion(pair: Pair, picture: Picture, flow: Float[Tensor, "C S S"] | None) -> tuple[float, ...]:
-    """Of one picture: PSNR on both silhouettes, and on eyes and mouth; sharpness of the face as a share of the truth's;
-    error of its flow in percent of the zero flow's. NaN is what the pair, or the picture, does not have."""
+    """Scores of a picture: PSNR on both silhouettes, and on eyes and mouth; sharpness of the face as a share of the
+    truth's; error of its flow in percent of the zero flow's. A score that pair or picture lacks is NaN."""
     areas, unknown = regions(pair), float("nan")
     enough = int(areas["features"].sum()) >= FEWEST
     sharp = gradient(picture, areas["face"]) / max(gradient(pair.target, areas["face"]), 1e-6)
@@ -108,7 +107,7 @@ def gain_of(frames: Float[Tensor, "E 3 S S"], edits: TrueEdits, name: str = "jaw
 
 
 def table(rows: Mapping[str, Sequence[float]], heads: Sequence[str]) -> str:
-    """Numbers in columns under ``heads``; what is not known is a dash."""
+    """Numbers in columns under ``heads``; NaN is a dash."""
     lines = [" " * 28 + "".join(f"{head:>14s}" for head in heads)]
     for name, values in rows.items():
         lines.append(f"{name:28s}" + "".join("             –" if v != v else f"{v:14.2f}" for v in values))
@@ -129,7 +128,7 @@ def picture_of(content: bytes) -> Picture:
 
 
 class Studio:
-    """Somebody's own picture and driving clip: an upload, a path, and the film that comes of them.
+    """The user's own picture and driving clip: an upload, a path, and the film made from them.
 
     Args:
         renderer: of 64 px.
@@ -137,7 +136,7 @@ class Studio:
         most: frames of a clip at most.
 
     Attributes:
-        frames: generated last, (3,S,S) each.
+        frames: those generated last, (3,S,S) each.
         message: what went wrong, or how many frames there are.
     """
 
@@ -180,7 +179,7 @@ class Studio:
         return content
 
     def again(self, _change: object = None) -> None:
-        """Make the film anew. Bad input is shown as a message: nobody sees what an observer raises."""
+        """Make the film again. Bad input is shown as a message, since an observer's exceptions are not shown."""
         try:
             self.make()
         except (OSError, ValueError) as error:

@@ -42,7 +42,7 @@ def test_set_moves_sliders_and_returns_the_picture(shown):
     view = explore(shade, level=(-1.0, 1.0), blue=(-1.0, 1.0))
     assert view.set(level=-1.0, blue=1.0) == view.value
     assert decoded(view)[0, 0].tolist() == [0, 0, 255]
-    with pytest.raises(ValueError, match="no slider is named 'green'"):
+    with pytest.raises(ValueError, match=r"values: expected names of sliders, .*got 'green'"):
         view.set(green=1.0)
 
 
@@ -100,8 +100,8 @@ def test_pictures_may_be_uint8_or_masks(shown):
     [
         ({}, ValueError, "one to 4"),
         ({name: (0, 1) for name in "abcde"}, ValueError, "one to 4"),
-        ({"level": (1.0, 1.0)}, ValueError, "low < high"),
-        ({"level": 3}, TypeError, "'level' must be a widget"),
+        ({"level": (1.0, 1.0)}, ValueError, "level: expected low < high"),
+        ({"level": 3}, TypeError, "level: expected a widget"),
     ],
 )
 def test_bad_sliders_are_named(sliders, error, message, no_shape_checks):

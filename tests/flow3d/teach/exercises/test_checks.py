@@ -69,7 +69,7 @@ def test_a_wrong_answer_gets_the_case_expected_and_got(registry, capsys):
 @pytest.mark.parametrize("label", EXERCISE.mistakes)
 def test_a_known_mistake_is_named(label, registry, capsys):
     _, line = verdict_and_line(EXERCISE.mistakes[label], capsys)
-    assert line.rstrip().endswith(f"this is what comes of: {label}")
+    assert line.rstrip().endswith(f"this mistake gives the same: {label}")
 
 
 @pytest.mark.parametrize(
