@@ -1,4 +1,4 @@
-"""``flow3d ablate``: train and measure the variants that are missing, then write the table of all there are."""
+"""``flow3d ablate``: train and measure the variants that are missing, then write the table of all variants."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--out", required=True, help="folder for each variant's numbers, and for the table")
     known = "; ".join(VARIANTS)
     choices = one_of(VARIANTS) | {"metavar": "VARIANT"}
-    parser.add_argument("--variants", nargs="+", **choices, default=list(VARIANTS), help=f"of: {known}")
+    parser.add_argument("--variants", nargs="+", **choices, default=list(VARIANTS), help=f"some of: {known}")
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
     parser.add_argument("--preset", **one_of(("micro", "tiny")), default="micro")
     parser.add_argument("--phase-1", type=whole(1), default=Budget.phase_1, help="steps of phase 1, of every variant")
     parser.add_argument("--phase-2", type=whole(1), default=Budget.phase_2, help="steps of phase 2")
     parser.add_argument("--pairs", type=whole(1), default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
     parser.add_argument("--wide", type=whole(1), default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
-    parser.add_argument("--identities", type=whole(1), default=Budget.identities, help="whose coefficients are edited")
-    parser.add_argument("--regressor", default="regressor", help="whose errors the observed windows carry")
+    parser.add_argument(
+        "--identities", type=whole(1), default=Budget.identities, help="persons whose coefficients are edited"
+    )
+    parser.add_argument("--regressor", default="regressor", help="the observed windows have its errors")
 
 
 @one_thread()

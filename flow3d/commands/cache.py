@@ -17,22 +17,24 @@ AFTER_STOP = "run the same command again, and it goes on"
 
 def add_options(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("--out", required=True, help="folder; a half-finished one is finished")
+    parser.add_argument("--out", required=True, help="folder; an unfinished cache in it is completed")
     parser.add_argument("--identities", type=whole(1), default=900)
-    parser.add_argument("--frames", type=whole(2), default=30, help="of each identity, of all clips together")
+    parser.add_argument("--frames", type=whole(2), default=30, help="frames of each identity, over all its clips")
     parser.add_argument(
         "--clips",
         type=whole(1, 3),
         default=3,
-        help="2: in the second they move as another person; 3: in the third they make faces",
+        help="of each identity; 2: the second has another person's motion; 3: the third makes faces",
     )
-    parser.add_argument("--size", type=whole(16, 2048), default=64, help="side in pixels, as the preset's")
-    parser.add_argument("--seed", type=seed, default=0, help="of the first identity; 1,000,000 and on validate")
+    parser.add_argument("--size", type=whole(16, 2048), default=64, help="side in pixels, that of the preset")
+    parser.add_argument(
+        "--seed", type=seed, default=0, help="seed of the first identity; validation begins at 1,000,000"
+    )
     parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Render what is missing; 0 when all is there.
+    """Render the missing frames; 0 when all are there.
 
     Raises:
         ValueError: a number that does not fit, or the folder holds another cache.

@@ -23,8 +23,8 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--weights", required=True, help="name of shipped weights, such as tiny, or a folder")
     parser.add_argument("--out", required=True, help="folder for the reports and contact sheets")
     parser.add_argument("--protocol", **one_of(COUNTS), help="one protocol on its published list, by bins of yaw")
-    parser.add_argument("--list", help="a list of one's own, like data/protocols, for --protocol")
-    parser.add_argument("--videos", help="measure on a folder of one's own videos instead")
+    parser.add_argument("--list", help="your own list, like those in data/protocols, for --protocol")
+    parser.add_argument("--videos", help="measure on a folder of your own videos instead")
     parser.add_argument("--inception", type=Path, help="TorchScript of Inception, for FID; with --protocol or --videos")
     parser.add_argument("--arcface", type=Path, help="ONNX of ArcFace, for CSIM (ArcFace); as above")
     parser.add_argument("--pairs", type=whole(1), default=200, help="self-ID pairs")
@@ -34,7 +34,7 @@ def add_options(parser: Parser) -> None:
     )
     parser.add_argument("--edits", type=whole(1), default=24, help="identities whose single coefficients are edited")
     parser.add_argument(
-        "--long", type=whole(0), default=2000, help="frames of the run that watches memory; 0 leaves it out"
+        "--long", type=whole(0), default=2000, help="frames of the run that measures memory; 0 leaves it out"
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no contact sheets")
 
@@ -63,19 +63,19 @@ def check_together(options: argparse.Namespace) -> None:
     """
     if options.videos:
         if options.protocol not in (None, "self") or options.list:
-            raise ValueError("--videos: expected the protocol self and no list beside it: a clip is its own list")
+            raise ValueError("--videos: expected no --list, and no --protocol but self")
         return
     if options.protocol:
         return
     if options.list:
-        raise ValueError("--list: expected --protocol beside it, which says how its pairs are meant")
+        raise ValueError("--list: expected --protocol with it, which says how to measure its pairs")
     for name in ("inception", "arcface"):
         if getattr(options, name):
-            raise ValueError(f"--{name}: expected --protocol or --videos beside it; no other report has its score")
+            raise ValueError(f"--{name}: expected --protocol or --videos with it; no other report has its score")
 
 
 def measured(renderer: FlowRenderer, options: argparse.Namespace, out: Path) -> str:
-    """Measure, write the files, and return what is to be printed."""
+    """Measure, write the files, and return the text to print."""
     if options.videos:
         with naming("--videos"):
             videos = find_videos(options.videos, renderer.config.size)

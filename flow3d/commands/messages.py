@@ -1,4 +1,4 @@
-"""What a command says: errors that name the option that was typed, and text for any console."""
+"""Messages of commands: errors that name the option that was typed, and text that any console can print."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 import cv2.utils.logging
 
 LABEL = re.compile(r"(?P<name>\w+): (?P<rest>.*)", re.DOTALL)  # as the library's own messages begin
-PLACES = ("path", "folder", "name_or_folder")  # arguments that a typed name is handed to
+PLACES = ("path", "folder", "name_or_folder")  # arguments that receive a typed path or name
 
 
 @contextmanager
 def naming(option: str, *arguments: str) -> Generator[None]:
-    """Let errors of a block name ``option``, where they name an argument of the function that was called.
+    """Make errors of a block name ``option``, in place of an argument of the function that was called.
 
     Args:
         option: as it is typed, such as ``--held-out`` or ``SOURCE``.
-        arguments: let only errors of these arguments name it; none lets all errors.
+        arguments: only errors about these arguments name the option; without any, all errors do.
 
     Raises:
         ValueError: in place of the ValueError, TypeError or OSError of the block.
@@ -34,14 +34,14 @@ def naming(option: str, *arguments: str) -> Generator[None]:
         if arguments and (label is None or label["name"] not in arguments):
             raise
         if isinstance(error, TypeError) and label is None:
-            raise  # a mistake of the program's, which needs its traceback
+            raise  # an error in the program, which needs its traceback
         own = option.lstrip("-").lower().replace("-", "_")
         is_place = label is not None and label["name"] in (own, *PLACES, *arguments)
         raise ValueError(f"{option}: {label['rest'] if label and is_place else text}") from error
 
 
 def reason(error: Exception) -> str:
-    """What an error says; the system's own errors without their number."""
+    """An error's message; a system error comes without its number."""
     if isinstance(error, OSError) and error.strerror:
         place = "" if error.filename is None else f" {os.fspath(error.filename)!r}"
         return f"cannot use{place or ' a file'} ({error.strerror})"
@@ -82,10 +82,10 @@ def complain(text: str) -> None:
 
 
 def quiet_decoders() -> None:
-    """Let OpenCV and FFmpeg keep their warnings to themselves: a command says in its own line what cannot be read."""
+    """Silence OpenCV and FFmpeg: a command reports in one line of its own what cannot be read."""
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's word for nothing at all
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's level for no output
 
 
 def _print(text: str, stream: Any) -> None:

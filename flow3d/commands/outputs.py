@@ -1,4 +1,4 @@
-"""Where a command writes: tried before the work, and left as it was where the work fails."""
+"""The place that a command writes to: tested before the work, and left as it was if the work fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .messages import reason
 
 @contextmanager
 def writable(folder: str | os.PathLike[str], option: str = "--out") -> Generator[Path]:
-    """Make a folder, with those above it, and see that a file can be written there.
+    """Make a folder, with those above it, and check that a file can be written there.
 
     Folders that were made are removed again where the block fails and has put nothing into them.
 
@@ -46,7 +46,7 @@ def checked_folder(folder: str | os.PathLike[str], option: str) -> Path:
 
     Raises:
         ValueError: no name, or the name of a file.
-        OSError: it cannot be looked at.
+        OSError: it cannot be inspected.
     """
     text = os.fspath(folder)
     if not text or "\0" in text:
@@ -68,7 +68,7 @@ def _named(folder: str | os.PathLike[str], error: OSError) -> str:
 
 
 def check_place(place: Path, option: str) -> None:
-    """See that a file or folder can be made at a place whose parent exists; nothing is left there.
+    """Check that a file or folder can be made at a place whose parent exists; nothing is left there.
 
     Raises:
         ValueError: it cannot.

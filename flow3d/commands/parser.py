@@ -20,10 +20,10 @@ class UsageError(ValueError):
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, ``--option: expected X, got Y``, raised as :class:`UsageError`.
 
-    Options cannot be shortened, so that a misspelt one is answered with the nearest, not taken for another.
+    Options cannot be shortened, so a misspelt one is refused with the nearest name, and never taken for another.
 
     Attributes:
-        names: how each argument is typed, by the name that the program knows it by: ``held_out`` is ``--held-out``.
+        names: an argument's name in the program -> the name that is typed, as ``held_out`` -> ``--held-out``.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -37,13 +37,13 @@ class Parser(argparse.ArgumentParser):
         return super().add_subparsers(**settings)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
-        """As :class:`argparse.ArgumentParser` does; the name is noted."""
+        """As :class:`argparse.ArgumentParser` does; the name is recorded in ``names``."""
         action = super().add_argument(*names, **settings)
         self.names[action.dest] = action.option_strings[-1] if action.option_strings else str(action.metavar)
         return action
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As :class:`argparse.ArgumentParser` does; an unknown option is refused before anything else is missed."""
+        """As :class:`argparse.ArgumentParser` does; an unknown option is reported before a missing one."""
         for word in args or ():
             name = word.partition("=")[0]
             is_option = OPTION.fullmatch(name) and not is_number(name)  # -inf is a number
@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         return [name for name in self.names.values() if name.startswith("-")]
 
     def error(self, message: str) -> NoReturn:
-        """Raise what is wrong, in this package's words."""
+        """Raise the error in this package's words."""
         raise UsageError(reworded(message, self.prog))
 
 
@@ -100,7 +100,7 @@ def either(names: Sequence[str]) -> str:
 
 
 def nearest(word: str, names: Sequence[str]) -> str:
-    """A suggestion to append to a message, a name that begins so if there is one; empty where nothing is alike."""
+    """A suggestion to append to a message: a name that begins with ``word``, or else a similar one; empty if none."""
     longer = [name for name in names if name.startswith(word)]
     alike = longer or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; the nearest is {alike[0]}" if alike else ""

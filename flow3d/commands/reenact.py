@@ -38,7 +38,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--renderer", default="tiny", help="name of shipped weights, or a folder (default: tiny)")
     parser.add_argument(
         "--source-coefficients", metavar="FILE",
-        help="of the picture: 1 frame, or 27 around it (.json, .npz); else the shipped regressor is asked",
+        help="those of SOURCE: 1 frame, or 27 around it (.json, .npz); else the shipped regressor estimates them",
     )  # fmt: skip
     parser.add_argument("--matte", metavar="FILE", help="a grey picture, the person in white; else GrabCut makes one")
     parser.add_argument(
@@ -49,7 +49,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--causal", action="store_true", help="never look at later frames of the driver")
     parser.add_argument("--fps", type=positive, default=25.0, help="frames a second of a .gif or .png (default: 25)")
     parser.add_argument("--batch", type=whole(1), default=8, help="frames that are made together (default: 8)")
-    parser.add_argument("--threads", type=whole(1), default=1, help="of torch (default: 1)")
+    parser.add_argument("--threads", type=whole(1), default=1, help="threads of torch (default: 1)")
     parser.add_argument("--overwrite", action="store_true", help="replace the frames in a folder OUT")
 
 
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_output(options: argparse.Namespace) -> None:
-    """See that OUT can be written, before minutes of work.
+    """Check before minutes of work that OUT can be written.
 
     Raises:
         ValueError: it names OUT, or the option that does not fit it.

@@ -1,4 +1,4 @@
-"""What ``flow3d reenact`` reads: a picture and its matte, coefficients, and what drives."""
+"""The inputs of ``flow3d reenact``: a picture and its matte, coefficients, and the driving motion."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def read_rgb(file: str, option: str) -> Rgb:
 
 
 def warn_of_no_face(frames: Float[Tensor, "N 3 S S"], option: str) -> None:
-    """Say where no face is seen: whatever is drawn of it means nothing."""
+    """Warn if no face is seen, since the output would mean nothing."""
     if not has_face(frames):
-        complain(f"warning: {option}: no face that looks ahead was found; what is made of it may mean nothing")
+        complain(f"warning: {option}: no face that looks ahead was found; the output may mean nothing")
 
 
 def read_matte(file: str, like: Rgb, size: int) -> Float[Tensor, "1 S S"]:
@@ -61,7 +61,7 @@ def read_matte(file: str, like: Rgb, size: int) -> Float[Tensor, "1 S S"]:
 
 
 def read_coefficients(file: str) -> Coefficients:
-    """Coefficients from a .json or .npz file; a clip in an npz counts too.
+    """Coefficients from a .json or .npz file; the .npz may also be a clip.
 
     Raises:
         FileNotFoundError: no such file.
@@ -86,7 +86,7 @@ def _is_clip(path: Path) -> bool:
 
 
 def read_window(file: str) -> Float[Tensor, "73 27"]:
-    """The source's window: of one frame that rests, or of 27 frames whose middle is the picture.
+    """The source's window: one frame repeated, or 27 frames with the picture in the middle.
 
     Raises:
         ValueError: no such file, another content, or another number of frames.
@@ -99,7 +99,7 @@ def read_window(file: str) -> Float[Tensor, "73 27"]:
 
 
 def read_driving(name: str) -> Coefficients:
-    """What drives: a shipped clip by its name, a file of coefficients, or a film or folder of frames.
+    """The driving motion: of a shipped clip by its name, a file of coefficients, or a film or folder of frames.
 
     Raises:
         ValueError: none of these.
@@ -121,7 +121,7 @@ def shipped_clips() -> list[str]:
 
 
 def coefficients_of(film: str) -> Coefficients:
-    """What the shipped regressor says of every frame of a film; memory does not grow with its pixels.
+    """The shipped regressor's estimates for every frame of a film; memory does not grow with its pixels.
 
     Raises:
         FileNotFoundError: no such film or folder.

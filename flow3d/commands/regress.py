@@ -20,24 +20,26 @@ AFTER_STOP = "start it again, with --resume where --out holds a checkpoint"
 def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--evaluate", metavar="WEIGHTS", help="print the errors of these weights, a name or a folder")
-    parser.add_argument("--identities", type=whole(1), default=60, help="of --evaluate: how many held-out clips")
+    parser.add_argument("--identities", type=whole(1), default=60, help="held-out clips of --evaluate")
     parser.add_argument("--data", help="folder that the command cache wrote, of 64 px")
-    parser.add_argument("--held-out", help="another one, of validation seeds")
+    parser.add_argument("--held-out", help="a second such folder, of validation seeds")
     parser.add_argument(
         "--out",
-        help="folder for checkpoint, weights and metrics; with --evaluate, for weights whose card has the table",
+        help="folder for checkpoint, weights and metrics; with --evaluate, for weights with the table in their card",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--name", help="of the weights")
-    parser.add_argument("--purpose", **one_of(("training", "scoring")), help="scoring: never judges what is trained")
+    parser.add_argument("--name", help="name of the weights")
     parser.add_argument(
-        "--steps", type=whole(1), help="of the whole training; the learning rate's schedule counts by it"
+        "--purpose", **one_of(("training", "scoring")), help="scoring: for scores only, never in a training"
     )
-    parser.add_argument("--minutes", type=positive, help="save and leave after this time, to be resumed")
-    parser.add_argument("--seed", type=seed, help="of the first weights and of the order of the pictures")
-    parser.add_argument("--batch", type=whole(1), help="pictures a step and process")
+    parser.add_argument(
+        "--steps", type=whole(1), help="steps of the whole training and of the learning rate's schedule"
+    )
+    parser.add_argument("--minutes", type=positive, help="save and stop after this time; --resume goes on")
+    parser.add_argument("--seed", type=seed, help="seed of the first weights and of the order of the pictures")
+    parser.add_argument("--batch", type=whole(1), help="pictures per step and process")
     parser.add_argument("--bf16", action="store_true", default=None, help="multiply in bfloat16")
-    parser.add_argument("--threads", type=whole(1), default=1, help="of torch in each process")
+    parser.add_argument("--threads", type=whole(1), default=1, help="threads of torch in each process")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from .outputs import writable
 from .parser import Parser, one_of, seed, whole
 
 AFTER_STOP = "what is done is kept; run the same command again, and it goes on"
-SHORT = {"ours": OURS, "told": OURS_WITH_POSE}  # what is typed for our own methods
+SHORT = {"ours": OURS, "told": OURS_WITH_POSE}  # names to type for our own methods
 
 
 def add_options(parser: Parser) -> None:
@@ -37,12 +37,14 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
     parser.add_argument("--preset", **one_of(("micro", "tiny")), default="micro")
     parser.add_argument(
-        "--steps", type=whole(3), default=Budget.phase_1 + Budget.phase_2, help="of both phases together"
+        "--steps", type=whole(3), default=Budget.phase_1 + Budget.phase_2, help="steps of both phases together"
     )
     parser.add_argument("--pairs", type=whole(1), default=Budget.pairs, help="self-ID pairs, and as many cross-ID ones")
     parser.add_argument("--wide", type=whole(1), default=Budget.wide, help="self-ID pairs beyond 35 degrees of yaw")
-    parser.add_argument("--identities", type=whole(1), default=Budget.identities, help="whose coefficients are edited")
-    parser.add_argument("--ours", type=Path, help="folder of the command ablate, whose results are taken over")
+    parser.add_argument(
+        "--identities", type=whole(1), default=Budget.identities, help="persons whose coefficients are edited"
+    )
+    parser.add_argument("--ours", type=Path, help="output folder of the command ablate, to reuse its results")
     parser.add_argument(
         "--no-residual", action="store_true", help="rivals paint without starting from the source's warped pixels"
     )
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     names = [SHORT.get(name, name) for name in options.methods]
     with naming("--methods", "method"):
         for name in set(names) - set(OWN):
-            rival(name, budget.preset)  # an absent one says why
+            rival(name, budget.preset)  # an absent one raises the reason
     command = f"python -m flow3d rivals --preset {budget.preset} --steps {options.steps} --pairs {budget.pairs}"
     command += f" --wide {budget.wide}" + (" --no-residual" if options.no_residual else "")
     if options.ours is not None and not options.ours.is_dir():

@@ -9,7 +9,7 @@ from typing import TypeVar
 from ..fields import Configuration, parse
 
 C = TypeVar("C", bound=Configuration)
-ELSEWHERE = ("preset", "recipe", "phase")  # fields that other things follow from, with an option of their own
+ELSEWHERE = ("preset", "recipe", "phase")  # fields that decide others, with an option of their own
 
 
 def changed(config: C, option: str, settings: Sequence[str]) -> C:
@@ -25,7 +25,7 @@ def changed(config: C, option: str, settings: Sequence[str]) -> C:
         if not equals:
             raise ValueError(f"{option}: expected NAME=VALUE, got {text!r}")
         if name in ELSEWHERE:
-            raise ValueError(f"{option} {name}: expected --{name} instead, which more than this field follows from")
+            raise ValueError(f"{option} {name}: expected --{name} instead, which sets other fields too")
         with _named_after(option):
             changes[name] = parse(type(config), name, value)
     with _named_after(option):

@@ -27,16 +27,16 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--phase", **one_of((1, 2)), default=1)
     parser.add_argument("--out", required=True, help="folder for checkpoint, weights, metrics and contact sheets")
     parser.add_argument("--data", required=True, help="folder that the command cache wrote")
-    parser.add_argument("--held-out", help="another one, of validation seeds, for the contact sheets")
+    parser.add_argument("--held-out", help="a second such folder, of validation seeds, for the contact sheets")
     parser.add_argument("--start", help="weights to begin with: a renderer's folder, or phase 1's --out")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--steps", type=whole(1), help="of the whole phase; the learning rate's schedule counts by it")
-    parser.add_argument("--minutes", type=positive, help="save and leave after this time, to be resumed")
-    parser.add_argument("--seed", type=seed, help="of the first weights and of the order of the pairs")
-    parser.add_argument("--batch", type=whole(1), help="pictures a step and process, both directions counted")
-    parser.add_argument("--features", help="what the perceptual losses look through: vgg19, head or pyramid")
+    parser.add_argument("--steps", type=whole(1), help="steps of the whole phase and of the learning rate's schedule")
+    parser.add_argument("--minutes", type=positive, help="save and stop after this time; --resume goes on")
+    parser.add_argument("--seed", type=seed, help="seed of the first weights and of the order of the pairs")
+    parser.add_argument("--batch", type=whole(1), help="pictures per step and process, both directions counted")
+    parser.add_argument("--features", help="network of the perceptual losses: vgg19, head or pyramid")
     parser.add_argument(
-        "--threads", type=whole(1), default=1, help="of torch in each process; a second one waits on busy cores"
+        "--threads", type=whole(1), default=1, help="threads of torch in each process; more are slower on busy cores"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a field of TrainingConfig; repeatable"
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     config = training(options.preset, options.recipe, cast("Literal[1, 2]", options.phase))
     described = preset(options.preset, options.recipe)
-    if options.resume:  # what was chosen then holds, unless it is said again
+    if options.resume:  # earlier choices hold unless they are given again
         checkpoint = read_checkpoint(options.out)
         earlier = checkpoint.training
         if (earlier.preset, earlier.recipe, earlier.phase) == (config.preset, config.recipe, config.phase):
