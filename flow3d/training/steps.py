@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from ..datasets.batch import Batch
 from ..morphable import PARTS
-from ..renderer import FlowRenderer, Prepared, Projected
+from ..renderer import FlowRenderer
+from ..stages import Prepared, Projected
 from ..synthesis import Refined, cut_out
 from ..warping import Flow, Warped
 from .config import TrainingConfig

@@ -1,6 +1,6 @@
 """The four stages joined: shapes, what depends on what, files, and every refusal.
 
-Tests: morphable.transfer.
+Tests: morphable.transfer, stages.
 """
 
 import tracemalloc
