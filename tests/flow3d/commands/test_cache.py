@@ -11,6 +11,14 @@ import pytest
 from flow3d.__main__ import main
 from flow3d.datasets.cache import FrameCache
 
+# The command, hearing Ctrl-C even where the tests themselves were started in the background, deaf to it.
+HEARING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from flow3d.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
 
 def test_frames_are_rendered_and_counted(tmp_path, capsys):
     words = ("cache", "--identities", "2", "--frames", "6", "--size", "16", "--workers", "1", "--out")
@@ -46,7 +54,7 @@ def test_ctrl_c_ends_the_workers_too_and_is_one_line(tmp_path):
     """A terminal sends the signal to all processes; here it comes while the workers start."""
     words = ["cache", "--out", str(tmp_path / "out"), "--identities", "200", "--frames", "6", "--workers", "2"]
     job = subprocess.Popen(
-        [sys.executable, "-m", "flow3d", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", HEARING, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     while not (tmp_path / "out" / "unfinished.json").exists():

@@ -66,5 +66,5 @@ def test_folders_without_a_usable_clip_are_refused(micro, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "error: --videos: expected one clip that can be used, got none: mixed (expected images of one size" in said
     assert evaluate(micro, tmp_path / "videos", tmp_path / "out", "--protocol", "cross") == 2
-    assert "error: --videos: expected the protocol self" in capsys.readouterr().err
+    assert "error: --videos: expected no --list, and no --protocol but self" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
