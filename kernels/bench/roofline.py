@@ -3,15 +3,18 @@
     python kernels/bench/roofline.py --out kernels/bench/results/
 
 A point's height is operations per second. On the slope, memory decides: that is where both operations live, so their
-floors are bytes over bandwidth. Measured points come from cuda.json beside the picture; without it there are none.
+floors are bytes over bandwidth. Measured points come from the suite's run in the folder cuda beside the picture;
+without one there are none.
 """
 
 import argparse
-import json
 import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import matplotlib as mpl
 
+import suite_report
 from limits import Floor, floor_of
 
 mpl.use("Agg")
@@ -35,25 +38,26 @@ def floors() -> dict[str, Floor]:
     return {name: floor_of(*point) for name, point in POINTS.items()}
 
 
-def measured(record: dict | None) -> dict[str, float]:
-    """Seconds of each point, where a run on a card has them: channels-last, against eager, a batch of 16."""
-    found = {}
+def measured(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Seconds of each point, where a run on a card has them: channels-last, a batch of 16, in a graph."""
+    seconds = {}
     for name, (operation, passes, itemsize, variant) in POINTS.items():
         wanted = {"operation": operation, "passes": passes, "variant": variant, "layout": "channels-last", "batch": 16}
-        wanted = wanted | {"dtype": "float32" if itemsize == 4 else "bfloat16", "rival": "eager"}
-        for row in record["rows"] if record else ():
-            if wanted.items() <= row.items():
-                found[name] = row["ours_ms"]["p50"] / 1000
-    return found
+        wanted |= {"dtype": "float32" if itemsize == 4 else "bfloat16", "rival": "eager", "graph": True}
+        for line in suite_report.measured(lines, "compare"):
+            if wanted.items() <= line.items():
+                seconds[name] = line["ours_ms"]["p50"] / 1000
+    return seconds
 
 
-def draw(record: dict | None, file: pathlib.Path) -> None:
+def draw(run: tuple[dict[str, Any], list[dict[str, Any]]] | None, file: pathlib.Path) -> None:
     """Roof, floors on it, and whatever was measured below it."""
-    bandwidth = record["about"]["copy_bandwidth"] if record else BANDWIDTH
+    about, lines = run or ({}, [])
+    bandwidth = suite_report.copy_bandwidth(lines) or BANDWIDTH
     figure, axes = plt.subplots(figsize=(9, 5.2))
     intensities = [0.3, PEAK / bandwidth, 60]
     axes.loglog(intensities, [min(bandwidth * each, PEAK) / 1e12 for each in intensities], color="black", lw=1.5)
-    seconds = measured(record)
+    seconds = measured(lines)
     for index, (name, floor) in enumerate(floors().items()):
         colour, least = f"C{index}", floor.seconds(bandwidth, PEAK)
         label = f"{name}: {floor.bytes / 1e6:.0f} MB, at least {1e6 * least:.0f} µs"
@@ -65,7 +69,7 @@ def draw(record: dict | None, file: pathlib.Path) -> None:
     axes.minorticks_off()
     axes.set_xlabel("operations per byte")
     axes.set_ylabel("float32 operations per second, 10¹²")
-    where = record["about"]["device"] if record else f"assumed card: {BANDWIDTH / 1e12} TB/s, {PEAK / 1e12:.0f} TFLOP/s"
+    where = about["card"] if run else f"assumed card: {BANDWIDTH / 1e12} TB/s, {PEAK / 1e12:.0f} TFLOP/s"
     points = "Filled: measured" if seconds else "No card has run these yet"
     axes.set_title(f"16 x 32 x 16 x 64 x 64. Hollow: floor. {points}.\n{where}", fontsize=10)
     axes.legend(fontsize=8, loc="lower right")
@@ -80,8 +84,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for roofline.png")
     options = parser.parse_args()
-    results = options.out / "cuda.json"
-    draw(json.loads(results.read_text(encoding="utf-8")) if results.exists() else None, options.out / "roofline.png")
+    run = suite_report.read(options.out / "cuda") if (options.out / "cuda").is_dir() else None
+    draw(run, options.out / "roofline.png")
 
 
 if __name__ == "__main__":

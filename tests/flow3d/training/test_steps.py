@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flow3d import FlowRenderer
 from flow3d.config import preset
-from flow3d.evaluation.throughput import random_batch
+from flow3d.evaluation.measure.rates import random_batch
 from flow3d.training.config import training
 from flow3d.training.perceptual import perceptual
 from flow3d.training.steps import TrainingStep
