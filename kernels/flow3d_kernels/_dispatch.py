@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from flow3d_kernels import _triton, fast_adain, fast_warp, reference
+from . import _triton, fast_adain, fast_warp, reference
 
 VARIABLE = "FLOW3D_BACKEND"
 REQUESTS = ("auto", "torch", "triton", "reference")
@@ -105,6 +105,10 @@ def _choose(device: str) -> Backend:
         return Backend("triton", reason)
     if request == "triton":
         obstacle = f"{asked_by} asks for Triton, but {obstacle}"
+    if not _triton.has_grid_sample(device):
+        lacking = f"{obstacle} PyTorch has no 3D grid_sample for {device} tensors either."
+        _say_once(f"{lacking} The readable reference is used.")
+        return Backend("reference", lacking)
     _say_once(f"{obstacle} PyTorch's own operations are used.")
     return Backend("torch", obstacle)
 

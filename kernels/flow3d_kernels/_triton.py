@@ -1,10 +1,14 @@
-"""Whether Triton can work, and why not: nothing else outside triton_kernels/ knows that Triton exists."""
+"""What this machine can do: whether Triton works, and why not; whether PyTorch has the operation that stands in.
+
+Nothing else outside triton_kernels/ knows that Triton exists.
+"""
 
 import importlib.util
 import os
 from collections.abc import Callable
 from functools import cache
 
+import torch
 from torch import Tensor
 
 VARIABLE = "TRITON_INTERPRET"
@@ -16,7 +20,7 @@ def load() -> tuple[dict[str, Callable[..., Tensor]], str]:
     if importlib.util.find_spec("triton") is None:
         return {}, "Triton is not installed."
     try:
-        from flow3d_kernels.triton_kernels import adain_op, warp_op
+        from .triton_kernels import adain_op, warp_op
     except Exception as error:
         return {}, f"Triton cannot be imported ({type(error).__name__}: {error})."
     return {"warp3d": warp_op.warp3d, "adain3d": adain_op.adain3d}, ""
@@ -42,6 +46,18 @@ def interpreted() -> bool:
     from triton import language
     from triton.runtime.interpreter import InterpretedFunction
 
-    from flow3d_kernels.triton_kernels.warp_forward import warp3d_forward
+    from .triton_kernels.warp_forward import warp3d_forward
 
     return isinstance(warp3d_forward, InterpretedFunction) and isinstance(language.sum, InterpretedFunction)
+
+
+def has_grid_sample(device: str) -> bool:
+    """Whether PyTorch samples volumes on such a device, gradients too; a release that does not tell is taken to do so.
+
+    CPU and CUDA always had it, XPU has it; MPS got the forward pass in 2025 and the backward pass in 2026.
+    """
+    if device in ("cpu", "cuda", "meta"):
+        return True
+    tell = getattr(torch._C, "_dispatch_has_kernel_for_dispatch_key", None)
+    names = ("aten::grid_sampler_3d", "aten::grid_sampler_3d_backward")
+    return tell is None or all(tell(name, device.upper()) for name in names)

@@ -1,10 +1,15 @@
 """warp3d by PyTorch's own fused operations: weighted bags of rows where channels are innermost, else F.grid_sample."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flow3d_kernels._layout import channels_innermost
+from . import reference
+from ._layout import channels_innermost
+
+INDEXED = 2**28  # voxels from which on eight indices for each of them need 64 bits: F.embedding_bag counts them all
 
 
 def warp3d(volume: Tensor, flow: Tensor, mask: Tensor | None, padding: str, deterministic: bool | None) -> Tensor:
@@ -13,7 +18,7 @@ def warp3d(volume: Tensor, flow: Tensor, mask: Tensor | None, padding: str, dete
         deterministic = torch.are_deterministic_algorithms_enabled()
     by_rows = channels_innermost(volume) if volume.device.type == "cpu" else deterministic
     dtype = torch.promote_types(volume.dtype, flow.dtype)
-    lost = flow.isnan().any(dim=1)  # (B, D, H, W)
+    given, lost = flow, flow.isnan().any(dim=1)  # (B, D, H, W)
     if flow.device.type == "cpu" and not torch.compiler.is_compiling() and not lost.any():
         lost = None  # a GPU would have to stop and wait for this answer, a compiler cannot know it
     else:
@@ -25,6 +30,9 @@ def warp3d(volume: Tensor, flow: Tensor, mask: Tensor | None, padding: str, dete
     position = [grid.view(shape) + flow[:, axis] for axis, (grid, shape) in enumerate(zip(grids, shapes, strict=True))]
 
     out = (_by_rows if by_rows else _by_grid_sample)(volume.to(dtype), position, mask, lost, padding)
+    if out.device.type == "cpu" and not torch.compiler.is_compiling() and not out.detach().sum().isfinite():
+        # Both paths multiply what lies beside a position by a weight of 0, and 0 times infinity is no number.
+        out = reference.warp3d(volume, given, mask, padding)
     if channels_innermost(volume):
         out = out.contiguous(memory_format=torch.channels_last_3d)
     return out.to(volume.dtype)
@@ -60,7 +68,7 @@ def _by_rows(volume: Tensor, position: list[Tensor], mask: Tensor | None, lost: 
     if lost is not None:
         keep = (~lost).to(volume.dtype) if keep is None else keep * ~lost
 
-    integer = torch.int32 if B * D * H * W < 2**31 else torch.int64
+    integer = torch.int32 if B * D * H * W < INDEXED else torch.int64
     row = torch.arange(B, dtype=integer, device=volume.device).view(B, 1, 1, 1)  # grows into the first corner's row
     steps = torch.zeros(1, dtype=integer, device=volume.device)  # from the first corner to all eight
     weights = []  # per axis, z first: the two neighbours' shares
@@ -80,7 +88,10 @@ def _by_rows(volume: Tensor, position: list[Tensor], mask: Tensor | None, lost: 
     weight = torch.stack([zy * xw for zy in plane for xw in x], dim=-1)  # (B, D, H, W, 8)
     index = row.reshape(-1, 1) + steps  # (BDHW, 8)
     rows = volume.permute(0, 2, 3, 4, 1).reshape(-1, C)  # (BDHW, C), a view where volume is channels-last
-    out = F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight.view(-1, 8))
+    if torch.compiler.is_compiling():
+        out = F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight.view(-1, 8))
+    else:
+        out, *_ = BagsOfRows.apply(rows, index, weight.view(-1, 8))
     return out.view(B, D, H, W, C).permute(0, 4, 1, 2, 3)
 
 
@@ -94,3 +105,46 @@ def _axis(position: Tensor, size: int, padding: str) -> tuple[Tensor, Tensor, Te
     share = torch.where(position < 0, 0.0, torch.where(position < last, position - first, 1.0))
     fade_above = torch.where(position < last, 1.0, F.relu(size - position))
     return first, share, torch.where(position < 0, (position + 1).clamp(min=0), fade_above)
+
+
+class BagsOfRows(torch.autograd.Function):
+    """F.embedding_bag with a second derivative: weighted sums of eight rows each."""
+
+    @staticmethod
+    def forward(rows: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        """Rows (R, C), index and weight (P, 8) -> (P, C), and what the gradients need besides."""
+        starts = torch.arange(0, index.numel(), 8, dtype=index.dtype, device=index.device)
+        found = torch.ops.aten._embedding_bag(rows, index.view(-1), starts, False, 0, False, weight.view(-1))
+        return *found, starts
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        """Keep the inputs and PyTorch's bookkeeping."""
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs, *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """PyTorch's fused gradients; plain operations where somebody wants to differentiate them again."""
+        grad = grads[0]
+        if grad is None:
+            return None, None, None
+        rows, index, weight, bag_of, sizes, largest, starts = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_rows = grad_weight = None
+        if torch.is_grad_enabled():
+            if ctx.needs_input_grad[0]:
+                owed = weight[..., None] * grad[:, None]  # (P, 8, C)
+                grad_rows = torch.zeros_like(rows).index_add(0, index.flatten(), owed.flatten(0, 1))
+            if ctx.needs_input_grad[2]:
+                grad_weight = (rows[index] * grad[:, None]).sum(-1)
+            return grad_rows, None, grad_weight
+        flat = index.view(-1), starts, bag_of
+        if ctx.needs_input_grad[0]:
+            bookkeeping = (*flat, sizes, largest, len(rows), False, 0, False)
+            grad_rows = torch.ops.aten._embedding_bag_backward(grad, *bookkeeping, weight.view(-1), -1)
+        if ctx.needs_input_grad[2]:
+            grad_weight = torch.ops.aten._embedding_bag_per_sample_weights_backward(grad, rows, *flat, 0)
+            grad_weight = grad_weight.view(weight.shape)
+        return grad_rows, None, grad_weight

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from jaxtyping import Float
 from torch import Tensor
 
-from flow3d_kernels._check import check_adain3d, check_warp3d
-from flow3d_kernels._dispatch import implementation
+from ._check import check_adain3d, check_warp3d
+from ._dispatch import implementation
+from ._shapes import Float
 
 
 def warp3d(

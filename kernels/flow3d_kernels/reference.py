@@ -4,10 +4,13 @@ from itertools import product
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from flow3d_kernels._layout import spread_style
+from ._layout import spread_style
+from ._shapes import Float, Int
+
+# What is squared is made so much smaller first, and back: a power of two changes no digit, and 1e20 has a square too.
+SHRINK = 2.0**-40
 
 
 def neighbours(
@@ -52,16 +55,42 @@ def warp3d(
     z = neighbours(grid(D)[:, None, None] + dz, D, padding)
 
     voxels = volume.to(dtype).flatten(2)  # (B, C, DHW)
-    out = torch.zeros_like(voxels)
+    out, weights = torch.zeros_like(voxels), torch.zeros_like(lost.view(B, 1, -1), dtype=dtype)
     for (zi, zw), (yi, yw), (xi, xw) in product(z, y, x):  # the eight corners
         index = ((zi * H + yi) * W + xi).view(B, 1, -1).expand(-1, C, -1)  # (B, C, DHW)
         weight = (zw * yw * xw).view(B, 1, -1)  # (B, 1, DHW)
-        out = out + weight * voxels.gather(2, index)
+        read = voxels.gather(2, index)
+        read = read.masked_fill((weight == 0) & ~read.isfinite(), 0)  # what has no weight is as good as not read
+        out, weights = out + weight * read, weights + weight.detach()
 
-    out = out.view(B, C, D, H, W).masked_fill(lost, 0)
+    out = out.view(B, C, D, H, W)
     if mask is not None:
         out = out * mask
-    return out.to(volume.dtype)
+    nothing = (weights.view(lost.shape) == 0) & ~out.isfinite()  # a finite 0 has a slope just outside
+    return out.masked_fill(lost | nothing, 0).to(volume.dtype)
+
+
+def mean_of(x: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B C 1 1 1"]:
+    """Mean over D, H, W, and what rounding its sum has lost: exact where a channel is constant."""
+    mean = x.mean(dim=(2, 3, 4), keepdim=True)
+    return mean + (x - mean).mean(dim=(2, 3, 4), keepdim=True)
+
+
+def inverse_deviation(centred: Float[Tensor, "B C D H W"], eps: float) -> Float[Tensor, "B C 1 1 1"]:
+    """1 / sqrt(variance + eps) of values about their mean."""
+    variance = (centred * SHRINK).square().mean(dim=(2, 3, 4), keepdim=True)
+    return SHRINK / torch.sqrt(variance + smallest(eps, centred.dtype))
+
+
+def normalised(x: Float[Tensor, "B C D H W"], eps: float) -> Float[Tensor, "B C D H W"]:
+    """Each channel of each sample with mean 0 and variance 1."""
+    centred = x - mean_of(x)
+    return centred * inverse_deviation(centred, eps)
+
+
+def smallest(eps: float, dtype: torch.dtype) -> float:
+    """``eps`` beside a variance that is SHRINK^2 as large; never less than the smallest number with all its digits."""
+    return max(eps * SHRINK**2, torch.finfo(dtype).tiny)
 
 
 def adain3d(
@@ -74,10 +103,7 @@ def adain3d(
 ) -> Float[Tensor, "B C D H W"]:
     """Normalise each channel of each sample to mean 0 and variance 1, then restyle it: see flow3d_kernels.adain3d."""
     dtype = torch.promote_types(x.dtype, torch.float32)
-    centred = x.to(dtype) - x.to(dtype).mean(dim=(2, 3, 4), keepdim=True)
-    variance = centred.square().mean(dim=(2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
-    normalised = centred / torch.sqrt(variance + eps)
-    out = normalised * (1 + spread_style(gamma, dtype)) + spread_style(beta, dtype)
+    out = normalised(x.to(dtype), eps) * (1 + spread_style(gamma, dtype)) + spread_style(beta, dtype)
     if residual is not None:
         out = out + residual.to(dtype)
     if negative_slope is not None:

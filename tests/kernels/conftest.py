@@ -103,3 +103,34 @@ def assert_kernel_parity(with_gradients, assert_close):
         return got
 
     return check
+
+
+@pytest.fixture(scope="session")
+def broken_volume(draw, draw_flow):
+    """``broken_volume(layout)``: a volume with infinities and NaN, a flow inside, at the edge, outside and nowhere."""
+
+    def make(layout, shape=(2, 3, 4, 5, 6)):
+        volume = draw(shape, torch.float32, layout)
+        holes = torch.rand(shape[2:], generator=torch.Generator().manual_seed(3))
+        for value, (low, high) in {torch.nan: (0, 0.1), torch.inf: (0.1, 0.2), -torch.inf: (0.2, 0.3)}.items():
+            volume[:, 1:, (holes >= low) & (holes < high)] = value
+        flow = draw_flow((shape[0], 3, *shape[2:]), torch.float32)
+        flow[:, :, ::2] = flow[:, :, ::2].round()
+        flow[0, 0, 0], flow[0, 1, 1], flow[1, 2, 2] = 100.0, -torch.inf, torch.nan
+        mask = torch.ones(shape[0], 1, *shape[2:])
+        mask[:, :, :, 0], mask[1, :, 2, :, 0] = 0.5, torch.nan
+        return volume, flow, mask
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_alike():
+    """Compare tensors that hold infinities and NaN: in the same places, and close elsewhere."""
+
+    def check(got, expected):
+        assert expected.isfinite().any()
+        assert not expected.isfinite().all()
+        torch.testing.assert_close(got, expected, equal_nan=True)
+
+    return check

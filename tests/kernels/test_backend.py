@@ -124,9 +124,22 @@ def test_an_interpreter_asked_for_too_late_is_a_notice(fresh_triton, monkeypatch
     assert len(caplog.records) == 1
 
 
-def test_other_devices_are_worked_by_pytorch(caplog):
+def test_other_devices_are_worked_by_pytorch_where_it_can(caplog, monkeypatch):
+    registered = {("aten::grid_sampler_3d", "XPU"), ("aten::grid_sampler_3d_backward", "XPU")}
+    registered.add(("aten::grid_sampler_3d", "MPS"))  # for a year without its gradient
+    monkeypatch.setattr(torch._C, "_dispatch_has_kernel_for_dispatch_key", lambda *key: key in registered)
+    assert _dispatch._choose("xpu") == Backend("torch", "Triton has no kernel here for xpu tensors.")
+    assert _dispatch._choose("mps").name == "reference"
+    assert "PyTorch has no 3D grid_sample for mps tensors either. The readable reference is used." in caplog.text
+    registered.add(("aten::grid_sampler_3d_backward", "MPS"))
     assert _dispatch._choose("mps").name == "torch"
-    assert "Triton has no kernel here for mps tensors." in caplog.text
+
+
+def test_what_pytorch_does_not_tell_is_no_obstacle(monkeypatch):
+    assert _triton.has_grid_sample("cuda")
+    assert not _triton.has_grid_sample("mps")  # no wheel for the CPU has a kernel for it
+    monkeypatch.delattr(torch._C, "_dispatch_has_kernel_for_dispatch_key")
+    assert _triton.has_grid_sample("mps")
 
 
 def test_the_dispatch_decides_what_runs(monkeypatch, draw, draw_flow):

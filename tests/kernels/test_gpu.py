@@ -1,6 +1,6 @@
 """The kernels on a real card: forward and every gradient against the float64 reference, and the card's own checker.
 
-Tests: operations, launch, warp_op, adain_op.
+Tests: operations, launch, warp_op, adain_op, bench.launches.
 """
 
 import pathlib
@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 
+import launches as small
 from flow3d_kernels import adain3d, backend, warp3d
 from tolerances import KERNELS
 
@@ -65,7 +66,7 @@ def test_adain3d(dtype, layout, gamma_axes, beta_axes, shape, draw, assert_kerne
         return adain3d(x, gamma, beta, eps=0.1, negative_slope=0.1, residual=residual)
 
     whole = ["adain3d_forward", "adain3d_backward"]
-    parts = [*whole, "adain3d_moments", "adain3d_gradient_sums"]
+    parts = [*whole, "adain3d_moments", "adain3d_join", "adain3d_gradient_sums"]
     for busy, kernels in ((1, whole), (10**6, parts if shape[-1] > 60 else None)):
         if kernels is not None:
             monkeypatch.setattr(adain_op, "processors", lambda device, busy=busy: busy)
@@ -117,19 +118,6 @@ def test_the_cards_checker_finds_nothing(tool):
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer is None:
         pytest.skip("compute-sanitizer is not installed")
-    command = [sanitizer, "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", SMALL_LAUNCHES]
+    command = [sanitizer, "--tool", tool, "--error-exitcode", "9", sys.executable, small.__file__]
     done = subprocess.run(command, capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[2], check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-
-
-SMALL_LAUNCHES = """
-import torch
-from flow3d_kernels import adain3d, warp3d
-for layout in (torch.contiguous_format, torch.channels_last_3d):
-    v = torch.randn(2, 5, 3, 6, 7, device="cuda").contiguous(memory_format=layout).requires_grad_()
-    f = (9 * torch.randn(2, 3, 3, 6, 7, device="cuda")).requires_grad_()
-    for deterministic in (False, True):
-        style = v.mean((2, 3, 4))
-        adain3d(warp3d(v, f, deterministic=deterministic), style, v, negative_slope=0.1, residual=v).sum().backward()
-torch.cuda.synchronize()
-"""

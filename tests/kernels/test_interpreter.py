@@ -27,6 +27,7 @@ PARTS = {
     "warp3d": ("interpreted/warp_cases.py", "test_warp3d_laws.py"),
     "adain3d and what holds both": ("interpreted/adain_cases.py", "interpreted/integration_cases.py"),
     "planted bugs": ("interpreted/planted_bug_cases.py",),
+    "edges and addresses": ("interpreted/edge_cases.py", "interpreted/address_cases.py"),
 }
 
 

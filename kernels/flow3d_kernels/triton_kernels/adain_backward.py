@@ -9,8 +9,8 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.adain_parts import before_activation, my_channels, my_part
-from flow3d_kernels.triton_kernels.warp_parts import element
+from .adain_parts import before_activation, my_channels, my_part
+from .warp_parts import element
 
 
 @triton.jit
@@ -45,7 +45,7 @@ def sums_over(
     g_scaled = tl.zeros([BLOCK_P, BLOCK_C], FLOAT)
     along_scaled = tl.zeros([BLOCK_P, BLOCK_C], FLOAT)
     for start in range(first, end, BLOCK_P):
-        p = start + tl.arange(0, BLOCK_P)
+        p = start + tl.arange(0, BLOCK_P).to(c.dtype)
         exists = (p < end)[:, None] & (c < C)[None, :]
         g, normalised, scale = before_activation(
             grad, x, gamma, beta, residual, p, c, exists, mean, inverse, C, D, plane, voxels,
@@ -56,18 +56,6 @@ def sums_over(
         g_scaled += g * scale
         along_scaled += g * scale * normalised
     return tl.sum(g_sum, 0), tl.sum(along, 0), tl.sum(g_scaled, 0), tl.sum(along_scaled, 0)
-
-
-@triton.jit
-@no_type_check
-def joined_sums(sums, c, C, parts, FLOAT: tl.constexpr, BLOCK_C: tl.constexpr, ROWS: tl.constexpr = 64):
-    """Sum (parts, C) over the parts."""
-    total = tl.zeros([BLOCK_C], FLOAT)
-    for first in range(0, parts, ROWS):
-        part = first + tl.arange(0, ROWS)
-        exists = (part < parts)[:, None] & (c < C)[None, :]
-        total += tl.sum(tl.load(sums + part[:, None] * C + c[None, :], mask=exists, other=0), axis=0)
-    return total
 
 
 @triton.jit
@@ -131,7 +119,8 @@ def adain3d_backward(
     residual,
     means,  # (B, C)
     inverses,  # (B, C)
-    sums,  # (4, B, parts, C): read, or where WHOLE the first two written
+    sums,  # (4, B, parts, C); where WHOLE the first two are written
+    levels,  # (2, B, C): the last two summed over the parts, read unless WHOLE
     grad_x,  # laid out as x, written where GRAD_X
     grad_gamma,  # laid out as x, written where GRAD_MAP
     grad_value,  # before the activation; laid out as x, written where GRAD_VALUE
@@ -189,13 +178,14 @@ def adain3d_backward(
             slope += along_scaled
     else:
         first, end = my_part(part, length, chunk, pieces, INDEX)
-        level = joined_sums(sums + 2 * each, c, C, parts, FLOAT, BLOCK_C)
-        slope = joined_sums(sums + 3 * each, c, C, parts, FLOAT, BLOCK_C)
+        level = tl.load(levels + sample * C + c, mask=c < C, other=0)
+        slope = tl.load(levels + (samples + sample) * C + c, mask=c < C, other=0)
     level /= voxels
     slope /= voxels
 
-    for start in range(first, end, BLOCK_P):
-        p = start + tl.arange(0, BLOCK_P)
+    turn = first + (first + (end - first - 1) // BLOCK_P * BLOCK_P)
+    for start in range(first, end, BLOCK_P):  # back again, since the cache still holds the last voxels
+        p = turn - start + tl.arange(0, BLOCK_P).to(c.dtype)
         exists = (p < end)[:, None] & (c < C)[None, :]
         g, normalised, scale = before_activation(
             grad, x, gamma, beta, residual, p, c, exists, mean, inverse, C, D, plane, voxels,

@@ -1,7 +1,7 @@
-"""out = act(IN(x) * (1 + gamma) + beta + residual): in one kernel where rows fill the card, else in two.
+"""out = act(IN(x) * (1 + gamma) + beta + residual): in one kernel where rows fill the card, else in three.
 
 A row is the voxels of one channel of one sample. Where rows are few they are cut into parts: adain3d_moments measures
-the parts, and adain3d_forward joins the measurements instead of taking its own.
+the parts, adain3d_join joins the measurements once for all, and adain3d_forward reads what came of it.
 """
 
 from typing import no_type_check
@@ -9,8 +9,8 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.adain_parts import joined_moments, moments, my_channels, my_part, style_at
-from flow3d_kernels.triton_kernels.warp_parts import element
+from .adain_parts import SHRINK, STAGES, joined_moments, moments, my_channels, my_part, style_at
+from .warp_parts import element
 
 
 @triton.jit
@@ -18,7 +18,7 @@ from flow3d_kernels.triton_kernels.warp_parts import element
 def adain3d_moments(
     x,  # (B, C, D, H, W), contiguous or channels-last
     centres,  # (B, parts, C): the mean of each part
-    spreads,  # (B, parts, C): its summed squared deviation
+    spreads,  # (B, parts, C): its summed squared deviation, times SHRINK^2
     C: tl.constexpr,
     voxels,  # D * H * W
     parts,
@@ -42,15 +42,38 @@ def adain3d_moments(
 
 @triton.jit
 @no_type_check
+def adain3d_join(
+    centres,  # (B, parts, C), what adain3d_moments measured
+    spreads,
+    means,  # (B, C)
+    inverses,  # (B, C): 1 / sqrt(variance + EPS)
+    C: tl.constexpr,
+    voxels,
+    parts,
+    chunk,
+    EPS: tl.constexpr,  # times SHRINK^2
+    FLOAT: tl.constexpr,
+    INDEX: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+):
+    """One program joins the parts of BLOCK_C rows: if each of many joined them all, they would read far more than x."""
+    sample, c = my_channels(tl.program_id(0), C, INDEX, BLOCK_C)
+    measured = sample * parts * C
+    mean, spread = joined_moments(centres + measured, spreads + measured, c, C, voxels, parts, chunk, FLOAT, BLOCK_C)
+    tl.store(means + sample * C + c, mean, mask=c < C)
+    inverse = SHRINK / tl.sqrt(spread / voxels + EPS)  # (BLOCK_C,)
+    tl.store(inverses + sample * C + c, inverse, mask=c < C)
+
+
+@triton.jit
+@no_type_check
 def adain3d_forward(
     x,  # (B, C, D, H, W), contiguous or channels-last
     gamma,  # (B, C), (B, C, D) or (B, C, D, H, W), the last laid out as x
     beta,  # likewise
     residual,  # laid out as x, read where HAS_RESIDUAL
     out,  # laid out as x
-    centres,  # what adain3d_moments measured, read where there are several parts
-    spreads,
-    means,  # (B, C), kept for the backward pass
+    means,  # (B, C), kept for the backward pass; written where WHOLE, else read
     inverses,  # (B, C): 1 / sqrt(variance + EPS)
     C: tl.constexpr,
     D,
@@ -59,7 +82,7 @@ def adain3d_forward(
     parts,
     chunk,
     WHOLE: tl.constexpr,  # one part: this program sees all of its rows
-    EPS: tl.constexpr,
+    EPS: tl.constexpr,  # times SHRINK^2
     SLOPE: tl.constexpr,  # of the activation below zero; 1 is none
     GAMMA: tl.constexpr,  # axes of gamma
     BETA: tl.constexpr,  # axes of beta
@@ -83,18 +106,16 @@ def adain3d_forward(
 
     if WHOLE:
         mean, spread = moments(x, c, first, end, C, voxels, CHANNELS_LAST, FLOAT, BLOCK_P, BLOCK_C)
-    else:
-        measured = sample * parts * C
-        mean, spread = joined_moments(
-            centres + measured, spreads + measured, c, C, voxels, parts, chunk, FLOAT, BLOCK_C
-        )
-    inverse = 1 / tl.sqrt(spread / voxels + EPS)  # (BLOCK_C,)
-    if part == 0:
+        inverse = SHRINK / tl.sqrt(spread / voxels + EPS)  # (BLOCK_C,)
         tl.store(means + sample * C + c, mean, mask=c < C)
         tl.store(inverses + sample * C + c, inverse, mask=c < C)
+    else:
+        mean = tl.load(means + sample * C + c, mask=c < C, other=0)
+        inverse = tl.load(inverses + sample * C + c, mask=c < C, other=0)
 
-    for start in range(first, end, BLOCK_P):
-        p = start + tl.arange(0, BLOCK_P)
+    last = first + (end - first - 1) // BLOCK_P * BLOCK_P + tl.arange(0, BLOCK_P).to(c.dtype)
+    for walked in tl.range(0, end - first, BLOCK_P, num_stages=STAGES):  # back, since the cache holds the last voxels
+        p = last - walked
         exists = (p < end)[:, None] & (c < C)[None, :]
         place = element(p, c, C, voxels, CHANNELS_LAST)
         value = tl.load(x + place, mask=exists, other=0).to(FLOAT)

@@ -6,10 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flow3d_kernels.triton_kernels.adain_backward import adain3d_backward, adain3d_gradient_sums
-from flow3d_kernels.triton_kernels.adain_forward import adain3d_forward, adain3d_moments
-from flow3d_kernels.triton_kernels.launch import FORMATS, blocks_of, float_of, index_of, laid_out, launch, layout_of
-from flow3d_kernels.triton_kernels.tiles import Tile, processors, tile_for
+from ..reference import smallest
+from .adain_backward import adain3d_backward, adain3d_gradient_sums
+from .adain_forward import adain3d_forward, adain3d_join, adain3d_moments
+from .launch import FORMATS, blocks_of, float_of, index_of, laid_out, launch, layout_of
+from .tiles import Tile, processors, tile_for
+
+GROUP_BYTES = 2**25  # of x that samples worked on together may take: two thirds of an L2 cache
 
 
 def adain3d(
@@ -51,7 +54,7 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The result, and for the backward pass each row's mean and 1 / sqrt(variance + eps), (B, C)."""
     layout = layout_of(x)
-    tile = adain_tile("adain3d_forward", x, layout)
+    tile = tile_for("adain3d_forward", layout, x)
     common = common_arguments(x, gamma, beta, residual, slope, layout, tile)
     x = common["x"]
     out = torch.empty_like(x)
@@ -59,37 +62,46 @@ def forward(
     whole, split = split_rows(x, tile)
     sums = sums_dtype(x)
     means, inverses = (torch.empty(B, C, dtype=sums, device=x.device) for _ in range(2))
-    centres, spreads = means, inverses
-    rows = B * blocks_of(C, tile.channels)
-    if not whole:
-        centres, spreads = (torch.empty(B, split.parts, C, dtype=sums, device=x.device) for _ in range(2))
-        names = ("x", "C", "voxels", "CHANNELS_LAST", "FLOAT", "INDEX", "BLOCK_P", "BLOCK_C", "num_warps")
+    rows = blocks_of(C, tile.channels)
+    for group in groups_of(x) if not whole else [slice(0, B)]:
+        part = common | {name: common[name][group] for name in ("x", "gamma", "beta", "residual")}
+        kept = {"means": means[group], "inverses": inverses[group]}
+        samples = group.stop - group.start
+        if not whole:
+            measured(part, kept, samples, rows, split, smallest(eps, sums))
         launch(
-            adain3d_moments,
-            rows * split.parts,
+            adain3d_forward,
+            samples * rows * split.parts,
             x.device,
-            centres=centres,
-            spreads=spreads,
+            out=out[group],
             parts=split.parts,
             chunk=split.chunk,
-            **{name: common[name] for name in names},
+            WHOLE=whole,
+            EPS=smallest(eps, sums),
+            **kept,
+            **part,
         )
-    launch(
-        adain3d_forward,
-        rows * split.parts,
-        x.device,
-        out=out,
-        centres=centres,
-        spreads=spreads,
-        means=means,
-        inverses=inverses,
-        parts=split.parts,
-        chunk=split.chunk,
-        WHOLE=whole,
-        EPS=eps,
-        **common,
-    )
     return out, means, inverses
+
+
+def groups_of(x: Tensor) -> list[slice]:
+    """Samples that stay in the L2 cache from one walk over them to the next."""
+    B, together = x.shape[0], max(1, GROUP_BYTES // (x[0].numel() * x.element_size()))
+    return [slice(first, min(first + together, B)) for first in range(0, B, together)]
+
+
+def measured(
+    common: dict[str, Any], kept: dict[str, Tensor], samples: int, rows: int, split: Split, eps: float
+) -> None:
+    """Write the mean and 1 / deviation of every row of a group of samples, part by part, then joined."""
+    x = common["x"]
+    shape = (samples, split.parts, x.shape[1])
+    centres, spreads = (torch.empty(shape, dtype=kept["means"].dtype, device=x.device) for _ in range(2))
+    parts = {"centres": centres, "spreads": spreads, "parts": split.parts, "chunk": split.chunk}
+    both = {name: common[name] for name in ("C", "voxels", "FLOAT", "INDEX", "BLOCK_C", "num_warps")}
+    walk = {name: common[name] for name in ("x", "CHANNELS_LAST", "BLOCK_P")}
+    launch(adain3d_moments, samples * rows * split.parts, x.device, **parts, **both, **walk)
+    launch(adain3d_join, samples * rows, x.device, EPS=eps, **kept, **parts, **both)
 
 
 def backward(
@@ -111,7 +123,7 @@ def backward(
     The last is that of the residual and of a full map beta. One that is not wanted comes back empty.
     """
     layout = layout_of(x)
-    tile = adain_tile("adain3d_backward", x, layout)
+    tile = tile_for("adain3d_backward", layout, x)
     common = common_arguments(x, gamma, beta, residual, slope, layout, tile)
     x, B, C, D = common["x"], *x.shape[:3]
     grad = laid_out(grad, layout)
@@ -134,12 +146,15 @@ def backward(
         "chunk": split.chunk,
     }
     rows = B * blocks_of(C, tile.channels)
+    levels = sums
     if not whole:
         launch(adain3d_gradient_sums, rows * split.parts, x.device, **common)
+        levels = sums[2:].sum(2)  # (2, B, C)
     launch(
         adain3d_backward,
         rows if whole else rows * split.parts,
         x.device,
+        levels=levels,
         grad_x=grad_x,
         grad_gamma=grad_gamma,
         grad_value=grad_value,
@@ -161,13 +176,6 @@ def style_gradient(sums: Tensor, style: Tensor, split: Split) -> Tensor:
     if style.ndim == 2:
         return sums.sum(1).to(style.dtype)
     return sums.view(B, split.slices, split.pieces, C).sum(2).mT.to(style.dtype).contiguous()
-
-
-def adain_tile(kernel: str, x: Tensor, layout: str) -> Tile:
-    """The tile of an AdaIN pass; where channels are few, as many more voxels."""
-    tile = tile_for(kernel, layout, x.shape[1], x.element_size(), x.device)
-    full = tile_for(kernel, layout, 2**30, x.element_size(), x.device)
-    return Tile(full.voxels * full.channels // tile.channels, tile.channels, tile.warps)
 
 
 def sums_dtype(x: Tensor) -> torch.dtype:
@@ -205,7 +213,7 @@ def common_arguments(
 
 
 adain3d_op = torch.library.custom_op(
-    "flow3d::adain3d",
+    "flow3d_kernels::adain3d",
     forward,
     mutates_args=(),
     schema=(
@@ -213,7 +221,7 @@ adain3d_op = torch.library.custom_op(
     ),
 )
 adain3d_backward_op = torch.library.custom_op(
-    "flow3d::adain3d_backward",
+    "flow3d_kernels::adain3d_backward",
     backward,
     mutates_args=(),
     schema=(
@@ -287,3 +295,15 @@ def differentiate(ctx: Any, grad: Tensor, *_: Tensor | None) -> tuple[Tensor | N
 
 
 adain3d_op.register_autograd(differentiate, setup_context=keep_for_backward)
+
+
+def refuse_a_second_derivative(ctx: Any, *grads: Tensor | None) -> None:
+    """The gradients' own gradients have no kernel.
+
+    Raises:
+        RuntimeError: always.
+    """
+    raise RuntimeError('adain3d: expected one derivative on Triton, got a second: use_backend("torch") has both')
+
+
+adain3d_backward_op.register_autograd(refuse_a_second_derivative)

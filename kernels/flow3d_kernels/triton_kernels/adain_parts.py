@@ -8,7 +8,11 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from flow3d_kernels.triton_kernels.warp_parts import element, product
+from ..reference import SHRINK as SMALLER
+from .warp_parts import element, product
+
+STAGES = tl.constexpr(3)  # steps of a walk that are on their way from memory while one is worked on
+SHRINK = tl.constexpr(SMALLER)  # see there: deviations are squared so much smaller
 
 
 @triton.jit
@@ -25,7 +29,7 @@ def my_channels(program, C, INDEX: tl.constexpr, BLOCK_C: tl.constexpr):
 def my_part(part, length, chunk, pieces, INDEX: tl.constexpr):
     """Voxels of one part: each slice of ``length`` voxels is cut into ``pieces`` of ``chunk``, the last one shorter."""
     start = tl.cast(part // pieces, INDEX) * length
-    first = start + part % pieces * chunk
+    first = start + tl.cast(part % pieces, INDEX) * chunk
     return first, tl.minimum(first + chunk, start + length)
 
 
@@ -43,47 +47,57 @@ def moments(
     BLOCK_P: tl.constexpr,
     BLOCK_C: tl.constexpr,
 ):
-    """Mean and summed squared deviation of each channel: Welford's update in every lane, Chan's sum over the lanes.
+    """Mean and summed squared deviation, times SHRINK^2, of each channel: Welford's update, Chan's sum over the lanes.
 
-    Both stay about the mean: the difference of two large sums would lose the variance of a channel far from zero.
+    Both stay about the mean: the difference of two large sums would lose the variance of a channel far from zero, and
+    what rounding the mean's sum has lost is added to it.
     """
-    lane = tl.arange(0, BLOCK_P)
+    lane = tl.arange(0, BLOCK_P).to(c.dtype)
     mean = tl.zeros([BLOCK_P, BLOCK_C], FLOAT)
     spread = tl.zeros([BLOCK_P, BLOCK_C], FLOAT)
-    for start in range(first, end, BLOCK_P):
+    for start in tl.range(first, end, BLOCK_P, num_stages=STAGES):
         p = start + lane
         exists = (p < end)[:, None] & (c < C)[None, :]
         value = tl.load(x + element(p, c, C, voxels, CHANNELS_LAST), mask=exists, other=0).to(FLOAT)
         step = tl.where(exists, value - mean, 0)
         mean += step / ((start - first) // BLOCK_P + 1)
-        spread += step * (value - mean)
+        spread += step * (SHRINK * SHRINK) * (value - mean)
     count = ((end - first - lane + BLOCK_P - 1) // BLOCK_P).to(FLOAT)[:, None]  # what each lane has seen
     centre = tl.sum(product(count, mean), axis=0) / (end - first)  # (BLOCK_C,)
-    apart = mean - centre[None, :]
+    centre += tl.sum(product(count, mean - centre[None, :]), axis=0) / (end - first)
+    apart = (mean - centre[None, :]) * SHRINK
     return centre, tl.sum(spread + count * apart * apart, axis=0)
 
 
 @triton.jit
 @no_type_check
+def some_parts(first, parts, c, C, ROWS: tl.constexpr):
+    """The next ROWS parts, and which of them exist in which channels."""
+    part = first + tl.arange(0, ROWS)
+    return part, (part < parts)[:, None] & (c < C)[None, :]
+
+
+@triton.jit
+@no_type_check
 def joined_moments(
-    centres, spreads, c, C, voxels, parts, chunk, FLOAT: tl.constexpr, BLOCK_C: tl.constexpr, ROWS: tl.constexpr = 64
+    centres, spreads, c, C, voxels, parts, chunk, FLOAT: tl.constexpr, BLOCK_C: tl.constexpr, ROWS: tl.constexpr = 256
 ):
     """Mean and summed squared deviation of each channel from those of its parts, (parts, C): Chan's sum again."""
     mean = tl.zeros([BLOCK_C], FLOAT)
-    for first in range(0, parts, ROWS):
-        part = first + tl.arange(0, ROWS)
-        exists = (part < parts)[:, None] & (c < C)[None, :]
-        centre = tl.load(centres + part[:, None] * C + c[None, :], mask=exists, other=0)
-        count = tl.minimum(voxels - part * chunk, chunk)[:, None].to(FLOAT)
-        mean += tl.sum(product(count, centre), axis=0)
-    mean /= voxels
+    for _ in tl.static_range(2):  # the second time, what rounding lost
+        lost = tl.zeros([BLOCK_C], FLOAT)
+        for first in range(0, parts, ROWS):
+            part, exists = some_parts(first, parts, c, C, ROWS)
+            apart = tl.load(centres + part[:, None] * C + c[None, :], mask=exists, other=0) - mean[None, :]
+            count = tl.minimum(voxels - part.to(tl.int64) * chunk, chunk)[:, None].to(FLOAT)
+            lost += tl.sum(product(tl.where(exists, count, 0), apart), axis=0)
+        mean += lost / voxels
     spread = tl.zeros([BLOCK_C], FLOAT)
     for first in range(0, parts, ROWS):
-        part = first + tl.arange(0, ROWS)
-        exists = (part < parts)[:, None] & (c < C)[None, :]
-        count = tl.minimum(voxels - part * chunk, chunk)[:, None]
+        part, exists = some_parts(first, parts, c, C, ROWS)
+        count = tl.minimum(voxels - part.to(tl.int64) * chunk, chunk)[:, None]
         place = part[:, None] * C + c[None, :]
-        apart = tl.where(exists, tl.load(centres + place, mask=exists, other=0) - mean[None, :], 0)
+        apart = tl.where(exists, tl.load(centres + place, mask=exists, other=0) - mean[None, :], 0) * SHRINK
         spread += tl.sum(tl.load(spreads + place, mask=exists, other=0) + count * apart * apart, axis=0)
     return mean, spread
 

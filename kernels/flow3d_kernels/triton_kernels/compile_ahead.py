@@ -2,9 +2,9 @@
 
     python -m flow3d_kernels.triton_kernels.compile_ahead sm_90 --variant "warp3d backward, channels-last, float32"
 
-prints one line of JSON per kernel: registers, spilled bytes, vector loads and vector reductions; ``--assembly FOLDER``
-keeps the PTX too. Without a variant, all of them. It needs neither card nor driver, but the interpreter must be off (no
-TRITON_INTERPRET): it replaces the compiler.
+prints one line of JSON per kernel: registers, spilled bytes, vector loads and reductions, instructions of the whole
+call; ``--assembly FOLDER`` keeps the PTX too. Without a variant, all of them. It needs neither card nor driver, but the
+interpreter must be off (no TRITON_INTERPRET): it replaces the compiler.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,10 +23,11 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from flow3d_kernels._triton import interpreted
-from flow3d_kernels.triton_kernels.compiled_cases import VARIANTS
-from flow3d_kernels.triton_kernels.launch import Launch, recorded
-from flow3d_kernels.triton_kernels.tiles import tiles_of
+from .._triton import interpreted
+from .compiled_cases import VARIANTS
+from .counts import issued
+from .launch import Launch, blocks_of, recorded
+from .tiles import tiles_of
 
 TARGETS = {
     "sm_80": GPUTarget("cuda", 80, 32),
@@ -43,6 +44,9 @@ TYPES = {
 }
 
 
+VECTORS = r"ld\.global\S*\.v4\.b32|cp\.async\S* \[[^]]*\], \[[^]]*\], (?:0x10|16)\b"  # the second into shared memory
+
+
 @dataclass(frozen=True)
 class Compiled:
     """What the compiler made of one kernel."""
@@ -52,10 +56,15 @@ class Compiled:
     architecture: str
     registers: int
     spilled_bytes: int
+    shared_bytes: int
     vector_loads: int  # of 16 bytes
+    half_vector_loads: int  # of 8 bytes
     vector_reductions: int  # of four float32 into memory, in one instruction
     atomics: int  # instructions whose order is not fixed, vector reductions among them
     lone_products: int | None  # see lone_products; None for AMD
+    warp_instructions: (
+        int | None
+    )  # that the call issues, all programs and warps; of the warp's two passes on NVIDIA only
     assembly: str = field(repr=False)  # PTX, or AMD's assembly
 
 
@@ -69,7 +78,7 @@ def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
         raise RuntimeError("TRITON_INTERPRET=1 replaces Triton's compiler: start Python without it")
     with tiles_of(architecture), recorded() as launches:
         VARIANTS[variant]()
-    for launch in launches:
+    for launch, programs in alike(launches):
         binary = compile_launch(launch, TARGETS[architecture])
         amd = architecture.startswith("gfx")
         assembly = binary.asm["amdgcn" if amd else "ptx"]
@@ -80,12 +89,35 @@ def compiled(variant: str, architecture: str) -> Iterator[Compiled]:
             architecture,
             registers,
             spilled,
-            len(re.findall(r"global_load_dwordx4" if amd else r"ld\.global\S*\.v4\.b32", assembly)),
+            binary.metadata.shared,
+            len(re.findall(r"global_load_dwordx4" if amd else VECTORS, assembly)),
+            len(re.findall(r"global_load_dwordx2" if amd else r"ld\.global\S*\.v2\.b32", assembly)),
             len(re.findall(r"(?:red|atom)\.global\S*\.v4\.f32", assembly)),
             len(re.findall(r"global_atomic_" if amd else r"\b(?:red|atom)\.", assembly)),
             None if amd else lone_products(assembly),
+            None if amd else warp_instructions(launch, programs, binary.asm["cubin"]),
             assembly,
         )
+
+
+def alike(launches: Sequence[Launch]) -> Iterator[tuple[Launch, int]]:
+    """Launches that differ in the values of their tensors only, once, with the programs of all of them."""
+    groups: dict[Any, tuple[Launch, int]] = {}
+    for launch in launches:
+        known = {name: each.dtype if isinstance(each, Tensor) else str(each) for name, each in launch.arguments.items()}
+        key = (launch.kernel.__name__, *known.items())
+        first, programs = groups.get(key, (launch, 0))
+        groups[key] = first, programs + launch.programs
+    yield from groups.values()
+
+
+def warp_instructions(launch: Launch, programs: int, cubin: bytes) -> int | None:
+    """What all warps of all programs issue; its one loop runs over the channels, at most four steps at a time."""
+    if launch.kernel.__name__ not in ("warp3d_forward", "warp3d_backward"):
+        return None
+    C, block = launch.arguments["C"], launch.arguments["BLOCK_C"]
+    steps = blocks_of(C, block)
+    return programs * launch.arguments["num_warps"] * issued(dumped(cubin, "-sass"), blocks_of(steps, min(steps, 4)))
 
 
 def compile_launch(launch: Launch, target: GPUTarget) -> Any:
@@ -111,15 +143,20 @@ def nvidia_registers(cubin: bytes) -> tuple[int, int]:
 
     The assembler's own report is of no use: called once more, with other options, it divides registers otherwise.
     """
-    reader = pathlib.Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    with tempfile.TemporaryDirectory() as folder:
-        program = pathlib.Path(folder, "kernel.cubin")
-        program.write_bytes(cubin)
-        report = subprocess.run([reader, "-res-usage", program], capture_output=True, text=True, check=True).stdout
+    report = dumped(cubin, "-res-usage")
     usage = re.search(r"REG:(\d+) STACK:(\d+)", report)
     if usage is None:
         raise RuntimeError(f"the report of registers has changed: {report}")
     return int(usage[1]), int(usage[2])
+
+
+def dumped(cubin: bytes, option: str) -> str:
+    """What cuobjdump, which comes with Triton, says of a program."""
+    reader = pathlib.Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder, "kernel.cubin")
+        program.write_bytes(cubin)
+        return subprocess.run([reader, option, program], capture_output=True, text=True, check=True).stdout
 
 
 def lone_products(ptx: str) -> int:

@@ -6,8 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from flow3d_kernels.triton_kernels import adain_op, warp_op
-from flow3d_kernels.triton_kernels.launch import FORMATS
+from . import adain_op, warp_op
+from .launch import FORMATS
 
 SHAPE = (16, 32, 16, 64, 64)  # (B, C, D, H, W)
 FEW = (2, 5, 3, 6, 7)  # so few channels that each lane has one
@@ -27,15 +27,21 @@ def warp_inputs(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE)
     return volume_like(dtype, layout, shape), flow, mask
 
 
-def warp_forward(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE) -> None:
+def warp_forward(dtype: torch.dtype, layout: str, shape: tuple[int, ...] = SHAPE, border: bool = True) -> None:
     """With mask, so that nothing is left out."""
-    warp_op.forward(*warp_inputs(dtype, layout, shape), True, False)
+    warp_op.forward(*warp_inputs(dtype, layout, shape), border, False)
 
 
-def warp_backward(dtype: torch.dtype, layout: str, deterministic: bool = False, shape: tuple[int, ...] = SHAPE) -> None:
+def warp_backward(
+    dtype: torch.dtype,
+    layout: str,
+    deterministic: bool = False,
+    shape: tuple[int, ...] = SHAPE,
+    border: bool = True,
+) -> None:
     """With mask and every gradient."""
     grad = volume_like(dtype, layout, shape)
-    warp_op.backward(grad, *warp_inputs(dtype, layout, shape), True, deterministic, True, True, True)
+    warp_op.backward(grad, *warp_inputs(dtype, layout, shape), border, deterministic, True, True, True)
 
 
 def adain_forward(dtype: torch.dtype, layout: str, axes: int = 2) -> None:
@@ -55,12 +61,14 @@ def adain_backward(dtype: torch.dtype, layout: str, axes: int = 2) -> None:
 
 BOTH = (torch.float32, torch.bfloat16)
 
-# At most 24, so that compiling them for three architectures stays a matter of a minute.
+# At most 26, so that compiling them for three architectures stays a matter of a minute.
 LIST: tuple[tuple[str, Callable[..., None], str, tuple[torch.dtype, ...]], ...] = (
     ("warp3d forward", warp_forward, "channels-last", BOTH),
     ("warp3d forward", warp_forward, "contiguous", BOTH),
     ("warp3d backward", warp_backward, "channels-last", BOTH),
     ("warp3d backward", warp_backward, "contiguous", BOTH),
+    ("warp3d forward, zeros outside", partial(warp_forward, border=False), "channels-last", BOTH[:1]),
+    ("warp3d backward, zeros outside", partial(warp_backward, border=False), "channels-last", BOTH[:1]),
     ("warp3d backward of 5 channels", partial(warp_backward, shape=FEW), "channels-last", BOTH[:1]),
     ("warp3d deterministic backward", partial(warp_backward, deterministic=True), "channels-last", BOTH[1:]),
     ("warp3d deterministic backward", partial(warp_backward, deterministic=True), "contiguous", BOTH[:1]),

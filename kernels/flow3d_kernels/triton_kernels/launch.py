@@ -10,7 +10,7 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from flow3d_kernels._layout import channels_innermost
+from .._layout import channels_innermost
 
 launches: Counter[str] = Counter()  # kernel -> how often it was started in this process
 

@@ -16,7 +16,7 @@ from flow3d_kernels.triton_kernels import tiles
 LAYOUTS = ("contiguous", "channels-last")
 NAMES = ("out", "x", "gamma", "beta", "residual")
 WHOLE = ("adain3d_forward", "adain3d_backward")
-PARTS = (*WHOLE, "adain3d_moments", "adain3d_gradient_sums")
+PARTS = (*WHOLE, "adain3d_moments", "adain3d_join", "adain3d_gradient_sums")
 AXES = (2, 3, 5)
 sizes = st.integers(1, 6)
 

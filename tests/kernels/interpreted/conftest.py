@@ -31,11 +31,12 @@ def mutated(tmp_path, monkeypatch):
         assert source.count(right) == 1, f"{name} says it {source.count(right)} times: {right}"
         file = tmp_path / f"spoilt_{name}.py"
         file.write_text(source.replace(right, wrong), encoding="utf-8")
-        spec = importlib.util.spec_from_file_location(file.stem, file)
+        name = f"{module.__package__}.{file.stem}"  # inside the package, whose modules it imports
+        spec = importlib.util.spec_from_file_location(name, file)
         assert spec is not None
         assert spec.loader is not None
         spoilt = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, file.stem, spoilt)
+        monkeypatch.setitem(sys.modules, name, spoilt)
         spec.loader.exec_module(spoilt)
         return spoilt
 

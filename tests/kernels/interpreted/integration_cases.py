@@ -1,13 +1,17 @@
 """The kernels as operations: opcheck, torch.compile, autocast; what they refuse; offsets beyond 2^31.
 
-Tests: warp_op, adain_op, launch.
+Tests: warp_op, adain_op, launch, bench.launches.
 """
+
+from typing import Any
 
 import numpy
 import pytest
 import torch
 from triton import language
+from triton.runtime import interpreter
 
+import launches as small
 from flow3d_kernels import adain3d, use_backend, warp3d
 from flow3d_kernels.triton_kernels import adain_op, warp_forward, warp_op
 from flow3d_kernels.triton_kernels.launch import index_of, launches, recorded
@@ -60,6 +64,16 @@ def test_a_compiled_block_is_one_graph(backend, layout, leaf, draw_flow, with_gr
             assert a.stride() == b.stride()
 
 
+@pytest.mark.parametrize("backend", ["triton", "torch"])
+def test_one_compiled_block_serves_every_size(backend, draw, draw_flow):
+    torch.compiler.reset()
+    compiled = torch.compile(block, fullgraph=True, dynamic=True, backend="eager")
+    with use_backend(backend), torch.no_grad():
+        for shape in ((2, 3, 2, 3, 4), (1, 3, 3, 5, 2)):
+            tensors = draw(shape, torch.float32, "channels-last"), draw_flow((shape[0], 3, *shape[2:]), torch.float32)
+            torch.testing.assert_close(compiled(*tensors), block(*tensors))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own, when it is imported
 def test_the_compiler_writes_code_around_the_kernels(leaf, draw_flow):
     volume, flow = leaf(*SHAPE, layout="channels-last"), draw_flow((2, 3, 2, 3, 4), torch.float32)
@@ -88,12 +102,13 @@ def block_outside_autocast(volume, flow, style):
         return adain3d(warp3d(volume, flow), style, style)
 
 
-def test_a_second_derivative_is_refused_by_name(leaf, draw_flow):
-    volume, flow = leaf(*SHAPE), draw_flow((2, 3, 2, 3, 4), torch.float32).requires_grad_()
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_second_derivative_is_refused_by_name(layout, leaf, draw_flow):
+    volume, flow = leaf(*SHAPE, layout=layout), draw_flow((2, 3, 2, 3, 4), torch.float32).requires_grad_()
     style = leaf(2, 3)
     for name, out in (("warp3d", warp3d(volume, flow)), ("adain3d", adain3d(volume, style, style))):
         (grad,) = torch.autograd.grad(out.square().sum(), volume, create_graph=True)
-        with pytest.raises(RuntimeError, match=f"Trying to backward through flow3d.{name}_backward"):
+        with pytest.raises(RuntimeError, match=f"{name}: expected one derivative on Triton, got a second"):
             grad.square().sum().backward()
 
 
@@ -124,12 +139,7 @@ def test_offsets_grow_to_64_bits_where_a_sample_needs_them():
     assert str(index_of(2**31)) == "int64"
 
 
-LAST_PROGRAM = """sample = tl.program_id(0).to(tl.int64)
-    p = (voxels // BLOCK_P - 1 + tl.program_id(0)).to(INDEX) * BLOCK_P + tl.arange(0, BLOCK_P)
-    exists = p < voxels"""
-
-
-def test_an_element_beyond_2_to_the_31_is_read_and_written(mutated):
+def test_an_element_beyond_2_to_the_31_is_read_and_written(monkeypatch):
     """Only the last program runs, so of 9 GB of promised memory only a few pages are ever used."""
     C, H, W = 32, 2**11 + 1, 2**15  # 2^31 + 2^20 elements
     try:
@@ -139,10 +149,22 @@ def test_an_element_beyond_2_to_the_31_is_read_and_written(mutated):
         pytest.skip("this machine does not promise 9 GB of memory")
     volume[-2 * C :] = torch.arange(2 * C)  # the last two voxels, channel by channel
     flow[0, -2:] = torch.tensor([1.0, -0.5])
-    kernel = mutated(warp_forward, "sample, p, exists = my_voxels(voxels, INDEX, BLOCK_P)", LAST_PROGRAM)
-    sizes = {"C": C, "D": 1, "H": H, "W": W, "voxels": H * W, "flow_axis": H * W, "flow_voxel": 1}
+    last = interpreter.TensorHandle(numpy.array([H * W // 32 - 1], dtype=numpy.int32), language.int32)
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "create_get_program_id", lambda self, axis: last)
+    sizes = {"C": C, "D": 1, "H": H, "W": W, "flow_axis": H * W, "flow_voxel": 1}
     flags = {"BORDER": True, "HAS_MASK": False, "CHANNELS_LAST": True, "FLOAT": language.float32}
-    tile = {"INDEX": index_of(C * H * W), "BLOCK_P": 32, "BLOCK_C": 32}
-    kernel.warp3d_forward[(1,)](volume=volume, flow=flow, mask=flow, out=out, **sizes, **flags, **tile)
+    brick = {"BRICK_Z": 1, "BRICK_Y": 1, "BRICK_X": 32, "BLOCK_C": 32, "INDEX": index_of(C * H * W)}
+    kernel: Any = warp_forward.warp3d_forward
+    tensors = {"volume": volume, "flow": flow, "mask": flow, "out": out}
+    kernel[(1,)](**tensors, **sizes, **flags, **brick)
     assert torch.equal(out[-2 * C : -C].float(), torch.arange(C) + 32.0)
     assert torch.equal(out[-C:].float(), torch.arange(C) + 16.0)
+
+
+def test_what_a_cards_checker_watches_launches_every_kernel():
+    before = launches.copy()
+    small.main("cpu")
+    assert set(launches - before) == {
+        *("warp3d_forward", "warp3d_backward", "warp3d_cells", "warp3d_gather"),
+        *("adain3d_moments", "adain3d_join", "adain3d_forward", "adain3d_gradient_sums", "adain3d_backward"),
+    }
