@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ..config import RendererConfig
 from ..warping.adain import SLOPE, AdaINConv2d
+from ..warping.layers import InstanceNorm2d, laid_out
 
 
 class _Level(nn.Module):
@@ -20,7 +21,7 @@ class _Level(nn.Module):
             AdaINConv2d(a, b, z, hidden)
             if modulated
             else nn.Sequential(
-                nn.Conv2d(a, b, 3, padding=1, bias=False), nn.InstanceNorm2d(b, affine=True), nn.LeakyReLU(SLOPE)
+                nn.Conv2d(a, b, 3, padding=1, bias=False), InstanceNorm2d(b, affine=True), nn.LeakyReLU(SLOPE)
             )
             for a, b in pairs
         )
@@ -50,7 +51,7 @@ class TransUNet(nn.Module):
 
     def features(self, x: Float[Tensor, "B I S S"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C S S"]:
         """The last level's output at full resolution, which the head reads."""
-        skips = []
+        x, skips = laid_out(x), []
         for number, level in enumerate(self.down):
             if number:
                 skips.append(x)

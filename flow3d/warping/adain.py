@@ -7,8 +7,11 @@ that the motion vector chooses.
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from flow3d_kernels import adain3d
+
+from .layers import Conv3d, ConvTranspose3d, quick
 
 SLOPE = 0.1  # of every LeakyReLU
 
@@ -40,6 +43,10 @@ class AdaIN(nn.Module):
         if self.depth is not None:
             style = style.view(len(z), 2 * self.channels, self.depth)
         gamma, beta = style.chunk(2, 1)
+        if x.ndim == 4 and quick(x):
+            y = functional.group_norm(x, self.channels)
+            y = torch.addcmul(beta[:, :, None, None], y, 1 + gamma[:, :, None, None])
+            return functional.leaky_relu_(y if residual is None else y + residual, SLOPE)
         flat = x.ndim == 4
         volume = x.unsqueeze(2) if flat else x  # a picture is a volume of one slice
         added = residual.unsqueeze(2) if flat and residual is not None else residual
@@ -81,7 +88,7 @@ class AdaINConv3d(_AdaINConv):
         deep, wide = double if any(double) else halve
         kernel = (4 if deep else 3, 4 if wide else 3, 4 if wide else 3)
         stride = (2 if deep else 1, 2 if wide else 1, 2 if wide else 1)
-        layer = nn.ConvTranspose3d if any(double) else nn.Conv3d
+        layer = ConvTranspose3d if any(double) else Conv3d
         convolution = layer(inputs, outputs, kernel, stride, padding=1, bias=False)
         super().__init__(convolution, AdaIN(outputs, motion, hidden, depth))
 

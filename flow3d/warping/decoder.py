@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..config import RendererConfig
 from .adain import SLOPE
+from .layers import InstanceNorm2d, laid_out
 
 
 class ResidualBlock(nn.Module):
@@ -13,10 +14,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm2d(channels, affine=True),
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm2d(channels, affine=True),
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
@@ -38,10 +39,10 @@ class FeatureDecoder(nn.Module):
         ]
         for _ in range(config.decoder_ups):
             layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width // 2, 3, padding=1, bias=False)]
-            layers += [nn.InstanceNorm2d(width // 2, affine=True), nn.LeakyReLU(SLOPE)]
+            layers += [InstanceNorm2d(width // 2, affine=True), nn.LeakyReLU(SLOPE)]
             width //= 2
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 7, padding=3), nn.Tanh())
 
     def forward(self, volume: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B 3 S S"]:
         """Return the picture (B,3,S,S) in [-1, 1] of a (warped) feature volume."""
-        return self.layers(volume.flatten(1, 2))
+        return self.layers(laid_out(volume.flatten(1, 2)))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from ..config import RendererConfig
 from .adain import SLOPE
 from .flow_network import stem
+from .layers import Conv3d
 
 
 class ConvDown3D(nn.Module):
@@ -14,13 +15,13 @@ class ConvDown3D(nn.Module):
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv3d(channels, channels, 3, (1, stride, stride), 1, bias=False),
+            Conv3d(channels, channels, 3, (1, stride, stride), 1, bias=False),
             nn.InstanceNorm3d(channels, affine=True),
             nn.LeakyReLU(SLOPE),
-            nn.Conv3d(channels, channels, 3, 1, 1, bias=False),
+            Conv3d(channels, channels, 3, 1, 1, bias=False),
             nn.InstanceNorm3d(channels, affine=True),
         )
-        self.skip = nn.Conv3d(channels, channels, 1, (1, stride, stride))
+        self.skip = Conv3d(channels, channels, 1, (1, stride, stride))
 
     def forward(self, x: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B C D h w"]:
         """Return act(body(x) + skip(x))."""

@@ -10,6 +10,7 @@ from flow3d_kernels import warp3d
 from ..config import RendererConfig
 from ..morphable.volume import VolumeGrid, rigid_flow
 from .adain import AdaINConv2d, coordinates, start_at_zero
+from .layers import Conv3d, laid_out
 from .mapping import pose_of
 
 FLOW_LIMIT = 0.6  # of half the frame's side: a residual farther than this is no correction
@@ -50,7 +51,7 @@ class DepthCollapse(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.head = nn.Conv3d(channels, 1, 3, padding=1)
+        self.head = Conv3d(channels, 1, 3, padding=1)
 
     def forward(self, features: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B 1 D H W"]:
         """Weights over depth that sum to one at every pixel, from the flow network's features."""
@@ -98,7 +99,7 @@ class ResidualFlow(nn.Module):
         fixed = flow.detach()
         seen = torch.cat([warp_pixels(source, fixed), coordinates(source)], 1)  # (B, 5, S, S)
         small = functional.avg_pool2d(fixed, 2) / half
-        x = self.entry(torch.cat([functional.pixel_unshuffle(seen, 2), 4 * small], 1), z)
+        x = self.entry(laid_out(torch.cat([functional.pixel_unshuffle(seen, 2), 4 * small], 1)), z)
         for block in self.blocks:
             x = x + block(x, z)
         fine = functional.pixel_shuffle(self.head(x), 2)  # (B, 2, S, S)

@@ -6,16 +6,17 @@ from torch import Tensor, nn
 
 from ..config import RendererConfig
 from .adain import SLOPE, AdaINConv3d, start_at_zero
+from .layers import Conv3d, InstanceNorm2d
 
 
 def stem(inputs: int, channels: int, downs: int, outputs: int) -> nn.Sequential:
     """2D stem: convolution, ``downs`` halvings that double the channels, and a 1 x 1 to ``outputs`` channels."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, channels, 3, padding=1)]
     for _ in range(downs):
-        layers += [nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(SLOPE)]
+        layers += [InstanceNorm2d(channels, affine=True), nn.LeakyReLU(SLOPE)]
         layers += [nn.Conv2d(channels, 2 * channels, 4, 2, 1)]
         channels *= 2
-    layers += [nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(channels, outputs, 1)]
+    layers += [InstanceNorm2d(channels, affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(channels, outputs, 1)]
     return nn.Sequential(*layers)
 
 
@@ -62,7 +63,7 @@ class FlowNetwork(nn.Module):
             raised = block(stage, before, depth, double=change)
             self.up.insert(0, _Stage(raised, block(2 * before, before, depth)))
             before, depth = stage, below
-        self.head = nn.Conv3d(channels, config.flow_dimensions, 3, padding=1)
+        self.head = Conv3d(channels, config.flow_dimensions, 3, padding=1)
         start_at_zero(self.head)
 
     def lift(self, foreground: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C D H W"]:

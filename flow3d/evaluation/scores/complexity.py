@@ -15,7 +15,7 @@ def parameters(config: RendererConfig) -> dict[str, int]:
     return {name: sum(p.numel() for p in getattr(renderer, name).parameters()) for name in NETWORKS}
 
 
-@torch.no_grad()
+@torch.enable_grad()  # with gradients every layer is PyTorch's own, which the counter knows
 def multiply_adds(config: RendererConfig) -> dict[str, float]:
     """Multiply-adds of convolutions and linear layers: once per source, and per frame with the source prepared.
 
