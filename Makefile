@@ -61,8 +61,8 @@ INSTALL = $(PY) -m pip install --disable-pip-version-check $(PIP_ARGS) -e
 
 $(VENV)/.installed: pyproject.toml
 	@.ci/venv $(VENV)
-	@echo "Installing flow3d and what it needs into $(VENV): a few minutes the first time."
-	@$(INSTALL) .
+	@echo "Installing flow3d, the notebooks and what they need into $(VENV): a few minutes the first time."
+	@$(INSTALL) ".[lab]"
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml
