@@ -1,6 +1,5 @@
 """adain3d on Triton: the launches, and the operation that autograd, torch.compile and torch.library know."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from ..reference import smallest
 from .adain_backward import adain3d_backward, adain3d_gradient_sums
 from .adain_forward import adain3d_forward, adain3d_join, adain3d_moments
 from .launch import FORMATS, blocks_of, float_of, index_of, laid_out, launch, layout_of
-from .tiles import Tile, processors, tile_for
+from .tiles import Split, Tile, processors, tile_for
 
 GROUP_BYTES = 2**25  # of x that samples worked on together may take: two thirds of an L2 cache
 
@@ -20,21 +19,6 @@ def adain3d(
 ) -> Tensor:
     """The operation on checked arguments, as the dispatch calls it; a slope of 1 is no activation."""
     return adain3d_op(x, gamma, beta, residual, eps, 1.0 if negative_slope is None else float(negative_slope))[0]
-
-
-@dataclass(frozen=True)
-class Split:
-    """How rows are cut, so that there are programs enough: slices of ``length`` voxels into pieces of ``chunk``."""
-
-    slices: int
-    length: int
-    pieces: int
-    chunk: int
-
-    @property
-    def parts(self) -> int:
-        """Parts of a row."""
-        return self.slices * self.pieces
 
 
 def split_rows(x: Tensor, tile: Tile, slices: int = 1) -> tuple[bool, Split]:

@@ -35,6 +35,21 @@ class Tile:
         return sides[0], sides[1], sides[2]
 
 
+@dataclass(frozen=True)
+class Split:
+    """How rows are cut, so that there are programs enough: slices of ``length`` voxels into pieces of ``chunk``."""
+
+    slices: int
+    length: int
+    pieces: int
+    chunk: int
+
+    @property
+    def parts(self) -> int:
+        """Parts of a row."""
+        return self.slices * self.pieces
+
+
 Key = tuple[str, str, int]
 
 # Kernel, layout and bytes of a value -> tile; a value of 8 bytes takes half the voxels of one of 4.
