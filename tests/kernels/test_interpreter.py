@@ -48,5 +48,5 @@ def test_every_interpreted_case_passes(part):
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None, done.stdout
-    assert int(passed[1]) > 30, done.stdout
+    assert int(passed[1]) > 20, done.stdout
     assert "skipped" not in done.stdout.splitlines()[-1] or part == "adain3d and what holds both"
