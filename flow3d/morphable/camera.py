@@ -24,7 +24,13 @@ class Camera:
     def project(
         self, points: Float[Tensor, "V 3"], crop: Float[Tensor, " 3"], size: int
     ) -> tuple[Float[Tensor, "V 2"], Float[Tensor, " V"]]:
-        """Return pixel positions (integer = pixel centre) in an image of ``size`` and depths from the camera."""
+        """Return pixel positions in an image of ``size`` and depths from the camera.
+
+        Convention:
+            ``points`` are in head half-heights: x right, y down, z away. Positions are (x right, y down); an integer is
+            a pixel's centre. ``crop`` is a scale and a shift in pixels of 256; (1, 0, 0) changes nothing. The head's
+            centre falls on the middle of the frame.
+        """
         depth = points[:, 2] + self.distance
         centred = torch.stack([points[:, 0], points[:, 1] - self.centre_y], -1)
         plane = centred * (self.distance / self.height) / depth[:, None]  # in frames, 0 in the middle

@@ -180,6 +180,9 @@ def windows(
 ) -> Float[Tensor, "N 73 T"]:
     """Return for every frame the coefficients of the frames around it (paper, section 3.1).
 
+    Convention:
+        Time runs along the last axis, oldest first. A clip that rests has windows of equal columns.
+
     Args:
         coefficients: N frames.
         radius: k; a window has T = 2k + 1 frames. Frames before the first and after the last repeat the edge.

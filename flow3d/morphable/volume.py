@@ -79,6 +79,10 @@ def rigid_flow(
 ) -> Float[Tensor, "B 3 D H H"]:
     """Backward flow, in voxels, of a head that moves as a whole from one pose to another; differentiable.
 
+    Convention:
+        Channels (dx, dy, dz): +x right, +y down, +z away from the camera. A voxel of the target shows what the source
+        shows at its place plus the flow. Two equal poses have zero flow.
+
     Args:
         source, target: rotation (pitch, yaw, roll; radians), translation (head half-heights) and crop (scale, and
             shift in pixels of 256) of the two frames, as coefficients 64 to 73 are.

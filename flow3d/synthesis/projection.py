@@ -7,7 +7,11 @@ FILL = -1.0  # black: the colour where the person, or the background, is not kno
 
 
 def cut_out(image: Float[Tensor, "B 3 H W"], alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 3 H W"]:
-    """The person on black: ``alpha * image + (1 - alpha) * FILL``."""
+    """The person on black: ``alpha * image + (1 - alpha) * FILL``.
+
+    Convention:
+        Images are in [-1, 1], mattes in [0, 1]. A matte of 1 returns the image, of 0 black.
+    """
     return alpha * image + (1 - alpha) * FILL
 
 
@@ -26,6 +30,10 @@ def project(
 
     ``foreground`` already holds ``FILL`` in its soft edges, so it is added rather than blended a second time, which
     would darken them twice.
+
+    Convention:
+        Both pictures are in [-1, 1]. With the source's own person and matte, and a matte of zeros and ones, the source
+        comes back.
     """
     background = cut_out(source, 1 - source_alpha)
     return foreground + (1 - alpha) * (background - FILL)

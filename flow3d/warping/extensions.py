@@ -63,8 +63,19 @@ def flow_to_image(
 ) -> Float[Tensor, "B 2 S S"]:
     """Collapse a volume's flow over depth and enlarge it to an image's: (dx, dy) in pixels of ``size``.
 
-    The one bridge between voxels and pixels: values are multiplied by the stride, positions are resampled so that
-    voxel i sits at pixel ``stride * i + (stride - 1) / 2``. ``weights`` None is the plain mean over depth.
+    It is the one bridge between voxels and pixels.
+
+    Convention:
+        Values are multiplied by the stride, ``size`` over the flow's side. Voxel i sits at pixel
+        ``stride * i + (stride - 1) / 2``. dz is left out. Zero flow stays zero.
+
+    Args:
+        flow: backward, channels (dx, dy, dz), in voxels.
+        weights: of the slices, which sum to one over depth; None is the plain mean.
+        size: side of the image in pixels, a multiple of the flow's side.
+
+    Raises:
+        ValueError: ``size`` is no such multiple, or the flow is not square.
     """
     if size % flow.shape[-1] or flow.shape[-1] != flow.shape[-2]:
         raise ValueError(f"size: expected a multiple of the flow's side, got {size} for {tuple(flow.shape[-2:])}")
@@ -76,7 +87,12 @@ def flow_to_image(
 
 
 def warp_pixels(image: Float[Tensor, "B C S S"], flow: Float[Tensor, "B 2 S S"]) -> Float[Tensor, "B C S S"]:
-    """Warp a picture by a 2D flow in pixels: a volume of one slice."""
+    """Sample a picture at ``p + flow(p)``: it is a volume of one slice.
+
+    Convention:
+        ``flow`` is backward, channels (dx, dy), in pixels: +x right, +y down. Outside, the edge is repeated. Zero flow
+        returns the picture.
+    """
     plane = torch.cat([flow, torch.zeros_like(flow[:, :1])], 1).float()
     return warp3d(image.unsqueeze(2), plane.unsqueeze(2)).squeeze(2)
 

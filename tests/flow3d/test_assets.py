@@ -93,3 +93,12 @@ def test_every_shipped_file_has_a_row_with_its_hash():
     assert {name for name, _ in rows} == shipped
     for name, digest in rows:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_a_checkout_stays_small():
+    """What git tracks: every reader downloads it, and the history keeps each version."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    files = [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 60 * 2**20

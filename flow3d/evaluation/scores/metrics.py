@@ -15,7 +15,12 @@ from ...preprocessing.images import decibels
 
 
 def warp_image(image: Float[Tensor, "C H W"], flow: Float[Tensor, "3 H W"]) -> Float[Tensor, "C H W"]:
-    """Sample ``image`` at ``p + flow(p)``: an image is a volume of one slice, and dz is left out."""
+    """Sample ``image`` at ``p + flow(p)``: an image is a volume of one slice, and dz is left out.
+
+    Convention:
+        ``flow`` is backward, in pixels, channels (dx, dy, dz): +x right, +y down. Outside, the edge is repeated. Zero
+        flow returns the image.
+    """
     plane = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
     return warp3d(image[None, :, None], plane[None, :, None])[0, :, 0]
 
