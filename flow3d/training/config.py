@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..config import Preset, Recipe
 from ..fields import Batch, Configuration, Count, Positive, Seed, Share, Weight, Whole
+from .loop import warmed_up
 from .losses import Lambdas
 
 EXTENSIONS = ("flow", "rgb", "mask", "painted", "alpha")  # terms that the paper does not have
@@ -96,7 +97,7 @@ class TrainingConfig(Configuration):
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        warm = min(1.0, (step + 1) / self.rate_warmup) if self.rate_warmup else 1.0
+        warm = warmed_up(step, self.rate_warmup)
         if self.rate_linear:
             rest = (1 - self.decay_at) * self.steps
             passed = min(1.0, max(0.0, step - self.decay_at * self.steps) / rest) if rest else 0.0

@@ -62,6 +62,8 @@ class _FlatKernels:
 
     def of(self, layer: nn.Conv3d | nn.ConvTranspose3d, depth: int) -> Tensor | None:
         """The flat kernel for volumes of ``depth`` slices; None where it would be mostly zeros."""
+        if layer.weight.is_inference():  # such weights do not tell when they change
+            return None
         transposed = isinstance(layer, nn.ConvTranspose3d)
         shape = (layer.kernel_size[0], layer.stride[0], int(layer.padding[0]), transposed)
         if len(taps(depth, *shape)) < FULL * depth * slices_after(depth, *shape):
@@ -85,6 +87,10 @@ class Conv3d(nn.Conv3d):
         super().__init__(*sizes, **options)
         self._flat = _FlatKernels()
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Conv3d:
+        self._flat.kept.clear()  # new weights may lie where the old ones lay
+        return super()._apply(fn, recurse)
+
     def forward(self, input: Float[Tensor, "B C D H W"]) -> Float[Tensor, "B O d h w"]:
         """Convolve."""
         if not quick(input):
@@ -105,6 +111,10 @@ class ConvTranspose3d(nn.ConvTranspose3d):
     def __init__(self, *sizes: Any, **options: Any) -> None:
         super().__init__(*sizes, **options)
         self._flat = _FlatKernels()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ConvTranspose3d:
+        self._flat.kept.clear()  # new weights may lie where the old ones lay
+        return super()._apply(fn, recurse)
 
     def forward(
         self, input: Float[Tensor, "B C D H W"], output_size: list[int] | None = None

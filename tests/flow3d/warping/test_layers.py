@@ -63,6 +63,23 @@ def test_the_kept_kernel_follows_the_weights():
     assert (before - after).abs().max() > 0.1
 
 
+def test_converted_weights_are_the_ones_that_work():
+    layer, x = Conv3d(3, 3, 3, padding=1), torch.randn(1, 3, 2, 6, 6)
+    with torch.no_grad():
+        before = layer(x)
+        layer.half().float()  # rounded, perhaps in the memory of the old ones
+        plain = nn.functional.conv3d(x, layer.weight, layer.bias, 1, 1)
+        torch.testing.assert_close(layer(x), plain, rtol=0, atol=NETWORKS["quick layer"][0])
+        assert not torch.equal(before, layer(x))
+
+
+def test_weights_made_in_inference_mode_work():
+    with torch.inference_mode():
+        layer, x = Conv3d(3, 3, 3, padding=1), torch.randn(1, 3, 2, 6, 6)
+        plain = nn.functional.conv3d(x, layer.weight, layer.bias, 1, 1)
+        torch.testing.assert_close(layer(x), plain, rtol=0, atol=NETWORKS["quick layer"][0])
+
+
 def test_gradients_take_pytorchs_own_way_to_the_bit():
     layer, x = Conv3d(3, 4, 3, padding=1), torch.randn(1, 3, 2, 6, 6)
     plain = nn.Conv3d(3, 4, 3, padding=1)
