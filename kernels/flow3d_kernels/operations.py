@@ -3,6 +3,7 @@
 from typing import Literal
 
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ._check import check_adain3d, check_warp3d
 from ._dispatch import implementation
@@ -52,6 +53,8 @@ def warp3d(
         >>> warp3d(volume, flow).flatten().tolist()
         [1.0, 2.0, 3.0, 3.0]
     """
+    if has_torch_function(given := (volume, flow, mask)):  # somebody records what is done, as torch's functions allow
+        return handle_torch_function(warp3d, given, *given, padding=padding, deterministic=deterministic)
     check_warp3d(volume, flow, mask, padding, deterministic)
     return implementation("warp3d", volume)(volume, flow, mask, padding, deterministic)
 
@@ -95,5 +98,8 @@ def adain3d(
         >>> adain3d(x, torch.tensor([[1.0]]), torch.tensor([[0.5]]), eps=1e-12).flatten().tolist()
         [-1.5, 2.5]
     """
+    if has_torch_function(given := (x, gamma, beta, residual)):
+        options = {"eps": eps, "negative_slope": negative_slope, "residual": residual}
+        return handle_torch_function(adain3d, given, x, gamma, beta, **options)
     check_adain3d(x, gamma, beta, eps, negative_slope, residual)
     return implementation("adain3d", x)(x, gamma, beta, eps, negative_slope, residual)
