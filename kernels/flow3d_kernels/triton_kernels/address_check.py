@@ -8,21 +8,55 @@ Every lane that a mask lets through must lie inside one of the tensors that its 
 with an error that says which access, how many lanes and how far outside. It holds for kernels of any package.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 from torch import Tensor
-from triton.runtime import interpreter
+
+Memory = tuple[int, int, str]  # a tensor's first byte, the byte behind its last one, its name
+
+
+def stray_lanes(places: numpy.ndarray, works: numpy.ndarray, size: int, tensors: Sequence[Memory]) -> numpy.ndarray:
+    """Which of the lanes that work touch a byte that lies in none of the tensors.
+
+    Args:
+        places: the address of the first byte that each lane touches, uint64 of any shape.
+        works: whether the mask lets the lane through, of the same shape.
+        size: bytes that a lane touches.
+        tensors: (first byte, byte behind the last one, name) of each tensor that the kernel was given.
+    """
+    inside = numpy.zeros(places.shape, bool)
+    for first, end, _ in tensors:
+        inside |= (places >= numpy.uint64(first)) & (places + numpy.uint64(size) <= numpy.uint64(end))
+    return works & ~inside
+
+
+def refuse_stray_lanes(
+    access: str, places: numpy.ndarray, works: numpy.ndarray, size: int, tensors: Sequence[Memory]
+) -> None:
+    """Look at every lane of a load, a store or an atomic; arguments as those of ``stray_lanes``.
+
+    Raises:
+        IndexError: a lane strays; it says how many do, and how far from which tensor the first of them is.
+    """
+    stray = stray_lanes(places, works, size, tensors)
+    if not stray.any():
+        return
+    place = int(places[stray][0])
+    first, end, name = min(tensors, key=lambda tensor: min(abs(place - tensor[0]), abs(place - tensor[1])))
+    where = f"{first - place} bytes before" if place < first else f"{place - end} bytes behind the end of"
+    count = f"{stray.sum()} of {works.sum()} lanes"
+    raise IndexError(f"{access}: {count} lie outside every tensor; {where} {name}")
 
 
 @dataclass
 class Seen:
-    """The tensors of the kernel that runs, as (first byte, byte behind, name); lanes looked at, bytes loaded."""
+    """The tensors of the kernel that runs; lanes looked at, bytes loaded."""
 
-    tensors: list[tuple[int, int, str]] = field(default_factory=list)
+    tensors: list[Memory] = field(default_factory=list)
     lanes: int = 0
     loaded: int = 0  # what a card's L2 cache would have to deliver if nothing were read from nearer by
 
@@ -42,27 +76,18 @@ class Seen:
             IndexError: there is one.
         """
         places = pointers.data.astype(numpy.uint64)
-        places = places[numpy.broadcast_to(mask.data, places.shape).astype(bool)]
-        size = numpy.uint64(max(1, pointers.get_element_ty().primitive_bitwidth // 8))
-        inside = numpy.zeros(places.shape, bool)
-        for first, end, _ in self.tensors:
-            inside |= (places >= numpy.uint64(first)) & (places + size <= numpy.uint64(end))
-        self.lanes += places.size
-        self.loaded += places.size * int(size) if access == "load" else 0
-        if not inside.all():
-            stray = int(places[~inside][0])
-            near = min(self.tensors, key=lambda tensor: min(abs(stray - tensor[0]), abs(stray - tensor[1])))
-            where = (
-                f"{near[0] - stray} bytes before" if stray < near[0] else f"{stray - near[1]} bytes behind the end of"
-            )
-            raise IndexError(
-                f"{access}: {(~inside).sum()} of {places.size} lanes lie outside every tensor; {where} {near[2]}"
-            )
+        works = numpy.broadcast_to(mask.data, places.shape).astype(bool)
+        size = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
+        self.lanes += int(works.sum())
+        self.loaded += int(works.sum()) * size if access == "load" else 0
+        refuse_stray_lanes(access, places, works, size, self.tensors)
 
 
 @contextmanager
 def checked_addresses() -> Generator[Seen]:
     """Check every kernel that runs interpreted within the block."""
+    from triton.runtime import interpreter  # so that the check itself can be had where Triton is not
+
     seen = Seen()
     builder, executor = interpreter.InterpreterBuilder, interpreter.GridExecutor
     replaced: list[tuple[Any, str, Any]] = []

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import triton
 
 VARIABLE = "FLOW3D_TILES"
 BESIDE = Path(__file__).with_name("tiles.json")  # read where the variable names no other file
@@ -23,6 +22,8 @@ def recorded_tiles(card: str) -> Mapping[str, Mapping[str, Any]]:
 
     Empty where there is no file; where it is of another card or version, or cannot be used, the log says so once.
     """
+    import triton  # only its version is wanted, so the table of tiles can be read without it
+
     path = Path(os.environ.get(VARIABLE) or BESIDE)
     if not path.is_file() and VARIABLE not in os.environ:
         return {}

@@ -10,6 +10,21 @@ from torch import Tensor
 from .tile_record import recorded_tiles
 
 
+def brick_of(voxels: int, sizes: Sequence[int], lines: bool = False) -> tuple[int, int, int]:
+    """Sides (z, y, x) of a brick of so many voxels, powers of two, no longer than the volume's next one.
+
+    The shortest side grows, x first, so that a brick has little surface: neighbours inside it share the rows they read.
+    ``lines`` wants up to 32 voxels of a row side by side, for volumes whose neighbours in x lie side by side.
+    """
+    sides = [1, 1, 1]
+    room = [1 << (size - 1).bit_length() for size in sizes]
+    while sides[0] * sides[1] * sides[2] < voxels and sides != room:
+        open_axes = [axis for axis in (2, 1, 0) if sides[axis] < room[axis]]
+        axis = min(open_axes, key=lambda axis: 0 if lines and axis == 2 and sides[2] < 32 else sides[axis])
+        sides[axis] *= 2
+    return sides[0], sides[1], sides[2]
+
+
 @dataclass(frozen=True)
 class Tile:
     """Voxels and channels of one step of a program, and its warps."""
@@ -20,19 +35,8 @@ class Tile:
     sides: tuple[int, int, int] | None = None  # (z, y, x) of the brick that the warp's voxels make, where it is given
 
     def brick(self, sizes: Sequence[int], lines: bool) -> tuple[int, int, int]:
-        """Sides (z, y, x) of a brick of so many voxels, powers of two, no longer than the volume's next one.
-
-        ``lines`` wants up to 32 voxels of a row side by side, for volumes whose neighbours in x lie side by side.
-        """
-        if self.sides is not None:
-            return self.sides
-        sides = [1, 1, 1]
-        room = [1 << (size - 1).bit_length() for size in sizes]
-        while sides[0] * sides[1] * sides[2] < self.voxels and sides != room:
-            open_axes = [axis for axis in (2, 1, 0) if sides[axis] < room[axis]]
-            axis = min(open_axes, key=lambda axis: 0 if lines and axis == 2 and sides[2] < 32 else sides[axis])
-            sides[axis] *= 2
-        return sides[0], sides[1], sides[2]
+        """Sides (z, y, x) of the brick that one program takes of a volume of these sizes."""
+        return brick_of(self.voxels, sizes, lines) if self.sides is None else self.sides
 
 
 @dataclass(frozen=True)
