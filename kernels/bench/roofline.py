@@ -1,10 +1,12 @@
-"""Draw the roofline: how fast each operation can be on a card, and how fast it was where somebody measured it.
+"""Draw the roofline: how fast DRAM and arithmetic let each operation be on a card, and how fast it was, where measured.
 
     python kernels/bench/roofline.py --out kernels/bench/results/
 
-A point's height is operations per second. On the slope, memory decides: that is where both operations live, so their
-floors are bytes over bandwidth. Measured points come from the suite's run in the folder cuda beside the picture;
-without one there are none.
+A point's height is operations per second. Both operations live on the slope, where bytes over bandwidth are the higher
+of these two floors. That does not mean that memory decides: the instructions that a kernel issues and the bytes that it
+takes from the L2 cache have roofs of their own, which this picture lacks. Notebook 08 draws them: the obvious warp hits
+both before DRAM's, and in bfloat16 even ours issues as long as it moves. Measured points come from the suite's run in
+the folder cuda beside the picture; without one there are none.
 """
 
 import argparse
@@ -71,7 +73,7 @@ def draw(run: tuple[dict[str, Any], list[dict[str, Any]]] | None, file: pathlib.
     axes.set_ylabel("float32 operations per second, 10¹²")
     where = about["card"] if run else f"assumed card: {BANDWIDTH / 1e12} TB/s, {PEAK / 1e12:.0f} TFLOP/s"
     points = "Filled: measured" if seconds else "No card has run these yet"
-    axes.set_title(f"16 x 32 x 16 x 64 x 64. Hollow: floor. {points}.\n{where}", fontsize=10)
+    axes.set_title(f"16 x 32 x 16 x 64 x 64. Hollow: floor of DRAM. {points}.\n{where}", fontsize=10)
     axes.legend(fontsize=8, loc="lower right")
     axes.grid(alpha=0.2)
     figure.tight_layout()

@@ -2,7 +2,8 @@
 
 Tests: flow3d.teach.exercises.notebook_01, flow3d.teach.exercises.notebook_02, flow3d.teach.exercises.notebook_03,
 flow3d.teach.exercises.notebook_04, flow3d.teach.exercises.notebook_05, flow3d.teach.exercises.notebook_06,
-flow3d.teach.exercises.notebook_07, flow3d.teach.exercises.notebook_08, flow3d.teach.exercises.notebook_09.
+flow3d.teach.exercises.notebook_07, flow3d.teach.exercises.notebook_08, flow3d.teach.exercises.notebook_08_ladder,
+flow3d.teach.exercises.notebook_09.
 """
 
 import inspect

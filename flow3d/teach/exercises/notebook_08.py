@@ -1,19 +1,49 @@
-"""Exercises of notebook 08: a warp along one axis, and a mask that is wrong."""
+"""Exercises of notebook 08 about its kernels: which lanes stray, a warp along one axis, its channels in steps."""
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt64
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from flow3d.teach.exercises.exercise import Exercise
 from flow3d_kernels.reference import neighbours, warp3d
+from flow3d_kernels.triton_kernels.address_check import Memory, stray_lanes
 
-Row = Float[Tensor, "1 1 1 1 W"]
+Volume = Float[Tensor, "1 C 1 1 W"]
 Flow = Float[Tensor, "1 3 1 1 W"]
-Pairs = list[tuple[Tensor, Tensor]]
+Places = UInt64[np.ndarray, "*lanes"]
+Lanes = Bool[np.ndarray, "*lanes"]
+
+ROW: Memory = (4096, 4096 + 37 * 4, "row")
+OUT: Memory = (8192, 8192 + 37 * 4, "out")
 
 
-def _row(width: int) -> Row:
-    return torch.rand(1, 1, 1, 1, width, generator=torch.Generator().manual_seed(width))
+def _lanes(places: ArrayLike, works: ArrayLike | None = None) -> tuple:
+    """A store's lanes of four bytes each, in a kernel that was given two tensors."""
+    addresses = np.array(places, np.uint64)
+    mask = np.ones(addresses.shape, bool) if works is None else np.array(works, bool)
+    return addresses, mask, 4, [ROW, OUT]
+
+
+def _within(places: Places, size: int, tensors: Sequence[Memory]) -> list[Lanes]:
+    """For each tensor the lanes that lie in it."""
+    return [(places >= first) & (places + np.uint64(size) <= end) for first, end, _ in tensors]
+
+
+def _beyond_no_end(places: Places, works: Lanes, size: int, tensors: Sequence[Memory]) -> Lanes:
+    return works & ~np.any([places + np.uint64(size) <= end for _, end, _ in tensors], axis=0)
+
+
+def _one_stretch(places: Places, works: Lanes, size: int, tensors: Sequence[Memory]) -> Lanes:
+    whole = (min(first for first, _, _ in tensors), max(end for _, end, _ in tensors), "")
+    return stray_lanes(places, works, size, [whole])
+
+
+def _row(width: int, channels: int = 1) -> Volume:
+    return torch.rand(1, channels, 1, 1, width, generator=torch.Generator().manual_seed(width + channels))
 
 
 def _along_x(width: int, constant: float = 0.0, wild: float = 0.0) -> Flow:
@@ -23,14 +53,14 @@ def _along_x(width: int, constant: float = 0.0, wild: float = 0.0) -> Flow:
     return flow
 
 
-def _weights_swapped(volume: Row, flow: Flow) -> Row:
+def _weights_swapped(volume: Volume, flow: Flow) -> Volume:
     width = volume.shape[-1]
     (i, weight_i), (j, weight_j) = neighbours(torch.arange(width) + flow[:, 0], width, "border")
     row = volume.flatten()
     return (weight_j * row[i] + weight_i * row[j]).view_as(volume)
 
 
-def _ends_wrapped(volume: Row, flow: Flow) -> Row:
+def _ends_wrapped(volume: Volume, flow: Flow) -> Volume:
     width = volume.shape[-1]
     position = (torch.arange(width) + flow[:, 0]).flatten()
     below = position.floor()
@@ -39,30 +69,42 @@ def _ends_wrapped(volume: Row, flow: Flow) -> Row:
     return ((1 - part) * row[i % width] + part * row[(i + 1) % width]).view_as(volume)
 
 
-def _positions(*values: float) -> Float[Tensor, "1 1 1 P"]:
-    return torch.tensor(values).view(1, 1, 1, -1)
+def _in_steps(join: Callable[[list[Tensor]], list[Tensor]]) -> Callable[[Volume, Flow], Volume]:
+    """A warp of 16 channels a step, whose steps go wrong in the way of ``join``."""
+
+    def warp(volume: Volume, flow: Flow) -> Volume:
+        return torch.cat(join(list(warp3d(volume, flow).split(16, dim=1))), dim=1)
+
+    return warp
 
 
-def _with_mask(position: Tensor, size: int, padding: str, bounds: str) -> Pairs:
-    """The two neighbours under a mask that is wrong in the way that ``bounds`` names."""
-    low, high = (0, size - 1) if padding == "border" else (-2, size + 1)
-    position = position.clamp(low, high)
-    below = position.floor()
-    above_weight = position - below
-    pairs = []
-    for index, weight in ((below, 1 - above_weight), (below + 1, above_weight)):
-        inside = {
-            "both": (below >= 0) & (below + 1 < size),
-            "last": (index >= 0) & (index < size - 1),
-            "first": (index > 0) & (index < size),
-            "wide": (index >= 0) & (index <= size),
-            "none": torch.ones_like(index),
-        }[bounds]
-        pairs.append((index.clamp(0, size - 1).long(), weight * inside))
-    return pairs
+def _carried_over(steps: list[Tensor]) -> list[Tensor]:
+    return [step + sum(before[:, : step.shape[1]] for before in steps[:k]) for k, step in enumerate(steps)]
 
 
 EXERCISES = [
+    Exercise(
+        name="stray_lanes",
+        reference=stray_lanes,
+        cases={
+            "a block of 16 inside": lambda: _lanes(4096 + 4 * np.arange(16)),
+            "a block of 16 whose last 11 lanes are idle": lambda: _lanes(4224 + 4 * np.arange(16), np.arange(16) < 5),
+            "the same, with a mask that lets all through": lambda: _lanes(4224 + 4 * np.arange(16)),
+            "lanes in either tensor, between them, before and behind both": lambda: _lanes([4100, 8200, 6000, 0, 9000]),
+            "a lane whose last two bytes are outside": lambda: _lanes([4242, 8190]),
+            "a tile of 2 by 3 lanes": lambda: _lanes([[4096, 4240, 4244], [8192, 8336, 8340]], [[1, 1, 1], [1, 1, 0]]),
+        },
+        mistakes={
+            "idle lanes are named too": lambda p, works, s, t: stray_lanes(p, np.ones_like(works), s, t),
+            "only the first byte of a lane is looked at": lambda p, works, s, t: stray_lanes(p, works, 1, t),
+            "the byte behind the end is taken for a tensor's own": lambda p, works, s, t: stray_lanes(p, works, 0, t),
+            "a lane must lie in every tensor, not in any": lambda p, works, s, t: works & ~np.all(_within(p, s, t), 0),
+            "nobody looks before a tensor's first byte": _beyond_no_end,
+            "one stretch from the first tensor to the last, the gap between them too": _one_stretch,
+            "the lanes that stay inside": lambda p, works, s, t: works & np.any(_within(p, s, t), axis=0),
+        },
+        hint="Inside one: places >= first and places + size <= end. Inside any: |= over the tensors. Last, the mask.",
+    ),
     Exercise(
         name="warp_one_axis",
         reference=warp3d,
@@ -83,23 +125,21 @@ EXERCISES = [
         hint="Clamp the position to 0 … W - 1, floor it, load the voxel there and the next one (mask: is it inside?).",
     ),
     Exercise(
-        name="find_the_wrong_mask",
-        reference=neighbours,
+        name="warp_in_steps",
+        reference=warp3d,
         cases={
-            "well inside": lambda: (_positions(1.25, 3.5), 6, "zeros"),
-            "on the first and the last voxel": lambda: (_positions(0.0, 5.0), 6, "zeros"),
-            "half outside": lambda: (_positions(-0.25, 5.5), 6, "zeros"),
-            "far outside": lambda: (_positions(-9.0, 40.0), 6, "zeros"),
-            "held at the edge": lambda: (_positions(-9.0, 0.5, 5.0, 40.0), 6, "border"),
-            "an axis of one voxel": lambda: (_positions(-0.5, 0.0, 0.5), 1, "zeros"),
+            "32 channels, two steps": lambda: (_row(13, 32), _along_x(13, 0.0, 2.0)),
+            "24 channels, the second step half empty": lambda: (_row(13, 24), _along_x(13, 0.5)),
+            "5 channels, one step": lambda: (_row(20, 5), _along_x(20, -1.25)),
         },
         mistakes={
-            "one mask for both neighbours": lambda *arguments: _with_mask(*arguments, "both"),
-            "the last voxel left out": lambda *arguments: _with_mask(*arguments, "last"),
-            "the first voxel left out": lambda *arguments: _with_mask(*arguments, "first"),
-            "one voxel too many": lambda *arguments: _with_mask(*arguments, "wide"),
-            "no mask at all": lambda *arguments: _with_mask(*arguments, "none"),
+            "only the first step is stored": _in_steps(lambda steps: [steps[0], *(0 * step for step in steps[1:])]),
+            "every step reads the first channels": _in_steps(lambda s: [s[0][:, : step.shape[1]] for step in s]),
+            "the sum is not zeroed between the steps": _in_steps(_carried_over),
+            "the steps are stored in reverse": lambda volume, flow: warp3d(volume.flip(1), flow),
+            "the flow read forwards": lambda volume, flow: warp3d(volume, -flow),
+            "the nearest voxel instead of a blend": lambda volume, flow: warp3d(volume, (flow + 0.5).floor()),
         },
-        hint="Follow the position size - 1: which neighbour has all the weight, and what does its mask say?",
+        hint="Rows and weights come before the loop, tl.static_range(0, C, STEP); channels, sum and store in it.",
     ),
 ]

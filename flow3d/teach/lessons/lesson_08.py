@@ -1,21 +1,24 @@
-"""Notebook 08's helpers: the package's kernels as text or with a planted mistake, addresses checked, a card's rows."""
+"""Notebook 08's helpers: the package's kernels as text or with a planted mistake; values, addresses, reads checked."""
 
 import ast
 import importlib.util
-import json
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 from jaxtyping import Float
+from torch import Tensor
 
 import flow3d_kernels
+from flow3d_kernels import backend, use_backend, warp3d
+from flow3d_kernels.triton_kernels import address_check
 
 KERNELS = Path(flow3d_kernels.__file__).parent / "triton_kernels"
 
@@ -77,18 +80,22 @@ def planted(right: str, wrong: str) -> Generator[None]:
             kernels.warp3d_forward = whole
 
 
-def stray(run: Callable[[], object]) -> str:
+def stray(run: Callable[[], object], finder: Callable[..., Any] | None = None) -> str:
     """Run a kernel under an address checker; return what it says of lanes outside of every tensor, "" if none is.
 
     The package's checker looks at every access of Triton's interpreter; without Triton the stand-in's own does. On a
     card neither works: ``compute-sanitizer --tool memcheck`` does there.
+
+    Args:
+        run: starts the kernel.
+        finder: looks for stray lanes in place of ``address_check.stray_lanes``.
     """
     if importlib.util.find_spec("triton") is None:
         from flow3d.teach.lessons.lesson_08_stand_in import checked_addresses
     else:
         from flow3d_kernels.triton_kernels.address_check import checked_addresses
     try:
-        with checked_addresses():
+        with mock.patch.object(address_check, "stray_lanes", finder or address_check.stray_lanes), checked_addresses():
             run()
     except Exception as error:  # the interpreter wraps what a kernel raises
         cause: BaseException = error
@@ -100,13 +107,36 @@ def stray(run: Callable[[], object]) -> str:
     return ""
 
 
-def measured_rungs(results: Path) -> dict[str, float]:
-    """Microseconds of the ladder's rungs on a card, from the ``rows.jsonl`` of a run; none where there is no run."""
-    if not results.is_file():
-        return {}
-    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    rungs = [line for line in lines if line["kind"] == "rung" and line["status"] == "measured"]
-    return {line["rung"]: 1000 * line["ms"]["p50"] for line in rungs if line["batch"] == 16}
+def error_of(
+    warp: Callable[[Tensor, Tensor], Tensor], channels_last: bool = True, shape: Sequence[int] = (2, 32, 3, 6, 6)
+) -> float:
+    """The largest error of a warp of a small volume (B, C, D, H, W) against the reference in float64.
+
+    It gets volume and flow on the card, if there is one; the flow leaves the volume on all sides.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    draw = torch.Generator().manual_seed(0)
+    volume = torch.randn(tuple(shape), generator=draw)
+    volume = volume.to(memory_format=torch.channels_last_3d) if channels_last else volume
+    flow = 3 * torch.randn((shape[0], 3, *shape[2:]), generator=draw)
+    with use_backend("reference"):
+        expected = warp3d(volume.double(), flow.double())
+    with use_backend("triton"):
+        return float((warp(volume.to(device), flow.to(device)).cpu() - expected).abs().max())
+
+
+def volumes_read(run: Callable[[], object], volume: Float[Tensor, "B C D H W"]) -> float:
+    """How often interpreted kernels load a volume, in its own size, with the tiles of an H200; NaN without interpreter.
+
+    Every load counts, wherever a card would find what it asks for.
+    """
+    if backend(volume).name != "triton" or volume.device.type != "cpu":
+        return float("nan")
+    from flow3d_kernels.triton_kernels.tiles import tiles_of
+
+    with tiles_of("sm_90"), address_check.checked_addresses() as seen:
+        run()
+    return seen.loaded / (volume.numel() * volume.element_size())
 
 
 def smooth_flow(sizes: Sequence[int], seed: int = 0) -> Float[np.ndarray, "3 D H W"]:

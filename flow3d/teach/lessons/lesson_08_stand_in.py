@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from flow3d_kernels.triton_kernels.address_check import refuse_stray_lanes
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,11 @@ def _places(access: str, pointer: Pointer, mask: Any) -> tuple[Tensor, Tensor]:
     """Every lane's place, and which lanes work; a place outside of the memory is refused, as no card would."""
     mask = torch.as_tensor(True if mask is None else mask)
     place, works = torch.broadcast_tensors(torch.as_tensor(pointer.place), mask)
-    low, high = (pointer.first, pointer.last) if _checking[-1] else (0, len(pointer.memory) - 1)
-    stray = works & ((place < low) | (place > high))
-    if stray.any():
-        raise IndexError(f"{access}: {int(stray.sum())} of {int(works.sum())} lanes lie outside every tensor")
+    first, last = (pointer.first, pointer.last) if _checking[-1] else (0, len(pointer.memory) - 1)
+    begin, size = pointer.memory.data_ptr(), pointer.memory.element_size()
+    tensor = (begin + size * first, begin + size * (last + 1), f"{last - first + 1} values of {pointer.memory.dtype}")
+    addresses = (begin + size * place.long()).numpy().astype(np.uint64)
+    refuse_stray_lanes(access, addresses, works.numpy(), size, [tensor])
     return place, works
 
 
