@@ -24,6 +24,7 @@ from .warping import MappingNetwork, Warped, WarpingStage, flow_to_image, warp_p
 from .weights import load_model, save_folder
 
 Matting = Callable[[Float[Tensor, "3 S S"]], Float[Tensor, "1 S S"]]
+Engine = Callable[[Prepared, Float[Tensor, "B 73 27"]], Float[Tensor, "B 3 S S"]]  # as FlowRenderer.frames
 
 NETWORKS = ("mapping", "warping", "refiner", "inpainter")  # of a FlowRenderer, one file each
 CARD = """# {name}, {recipe}
@@ -106,6 +107,10 @@ class FlowRenderer(nn.Module):
         warped = self.warping(source.encoded, z, source.motion)
         return self.finish(source, z, warped, self.refine(source, z, warped))
 
+    def frames(self, source: Prepared, driving_windows: Float[Tensor, "B 73 27"]) -> Float[Tensor, "B 3 S S"]:
+        """The frames of one source for a batch of raw driving windows, in [-1, 1]."""
+        return self.stages(source, driving_windows).output
+
     def refine(self, source: Prepared, z: Float[Tensor, "B Z"], warped: Warped) -> Projected:
         """Stage 3: refine the warped person, and find the matte to project it with.
 
@@ -138,6 +143,7 @@ class FlowRenderer(nn.Module):
         crop_correction: bool = False,
         causal: bool = False,
         batch: int = 8,
+        engine: Engine | None = None,
     ) -> Iterator[Float[Tensor, "3 S S"]]:
         """Yield one frame (3,S,S) in [-1, 1] per driving window; memory does not grow with the clip.
 
@@ -152,6 +158,8 @@ class FlowRenderer(nn.Module):
             crop_correction: scale the driver's crop to the source's, at the frame where the two look most alike.
             causal: build windows from coefficients without looking ahead.
             batch: driving frames that are computed together.
+            engine: who computes them, such as :class:`flow3d.export.onnx_engine.OnnxEngine` made of this renderer; None
+                is :meth:`frames`.
 
         Raises:
             ValueError: a shape that does not fit, no driving frame, or NaN.
@@ -176,7 +184,7 @@ class FlowRenderer(nn.Module):
             ready = self.prepare(source, alpha, source_window)
         for chunk in windows.split(batch):
             with torch.no_grad():
-                frames = self.stages(ready, chunk).output
+                frames = (engine or self.frames)(ready, chunk)
             yield from frames
 
     def _check_source(self, source: Tensor) -> None:

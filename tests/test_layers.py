@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up. A room may import the rooms before it; within a room files may import each other, in no circle.
 ROOMS = (
     "ground", "morphable", "perception", "preprocessing", "warping", "synthesis", "datasets", "stages", "renderer",
-    "training",
+    "export", "training",
     "evaluation.scores", "evaluation.pairs", "evaluation.measure", "evaluation.report", "evaluation",
     "experiments.ablations", "experiments.rivals", "teach", "commands", "__main__",
 )  # fmt: skip

@@ -108,6 +108,17 @@ NETWORKS = {
     "nearly one": (8.1e-3, "2 % of 0.4: colours are pulled to 0.98 of themselves; measured 8e-3"),
 }
 
+# ONNX graphs run by onnxruntime, against PyTorch; of the largest value, or of 1.
+EXPORT = {
+    "function": (4e-6, "relative and absolute; measured 1.4e-6: sums over up to 200 products in another order"),
+    "source": (6e-6, "measured 2.1e-6: a dozen layers in another order of sums"),
+    "untrained": (5e-4, "measured 1.5e-4: instance norm of 4 x 4 voxels enlarges what random weights leave small"),
+    "shipped": (2e-4, "the project allows 1e-3; measured 6.2e-5, of which PyTorch's own quick ways are 6.1e-5"),
+    "shipped, float64": (1.5e-5, "measured 4.8e-6: float32 against float64"),
+    "other grey step": (0.06, "share of colours on the other side of a step of 0.008; measured 0.019, see untrained"),
+    "printed ratio": (0.2, "of times printed in tenths of a millisecond; measured 0.05"),
+}
+
 # Losses and the features they look through.
 TRAINING = {
     "by hand": (3e-6, "relative; measured 1e-6: means of up to 768 equal numbers"),

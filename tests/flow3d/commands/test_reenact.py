@@ -4,6 +4,7 @@ Tests: reenact_inputs.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from flow3d.datasets.clip_files import example_clip, save_clip
 from flow3d.morphable import Coefficients, talking_head
 from flow3d.perception.regressor import shipped_regressor
 from flow3d.preprocessing.images import from_uint8, is_generated, read_image, to_uint8, write_image
+from tolerances import EXPORT
 
 SEED = 1_000_011
 SIZE = 32  # of micro
@@ -137,6 +139,25 @@ def test_a_large_source_is_cut_to_its_middle_square_and_averaged(micro, folder, 
     assert same(frames_of(tmp_path / "out"), expected(micro, folder, talking_head(5, 7), alpha=alpha))
 
 
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_other_engine_s_frames_are_the_same_within_a_grey_step(reenact, micro, folder, batch):
+    made = np.stack(frames_of(reenact("frames", "--engine", "onnx", "--batch", batch, "--threads", 2)))
+    plain = np.stack(expected(micro, folder, talking_head(5, 7)))
+    assert np.abs(made.astype(int) - plain).max() <= 1
+    assert (made != plain).mean() < EXPORT["other grey step"][0]
+
+
+def test_an_engine_that_is_not_installed_names_the_extra_and_leaves_nothing(
+    refused, micro, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "flow3d.export.onnx_engine", raising=False)
+    words = (folder / "me.png", folder / "motion.json", tmp_path / "o.gif", "--renderer", micro)
+    said = refused("reenact", *words, "--engine", "onnx")
+    assert said.startswith('--engine: expected onnx and onnxruntime, which pip install "flow3d[export]" brings, got ')
+    assert os.listdir(tmp_path) == []
+
+
 def test_everything_that_is_made_says_so(reenact):
     for out in ("film.gif", "film.png"):
         assert is_generated(reenact(out))
@@ -206,6 +227,7 @@ me.png one.json o.gif --matte {}/red.png -> --matte: expected a grey picture, go
 me.png one.json o.gif --matte {}/black.png -> --matte: expected the person in white, got only black in '{}/black.png'
 me.png one.json o.gif --source-coefficients {}/three.npz -> --source-coefficients: frames: expected 1, or 27 around
 me.png one.json o.gif --source-coefficients {}/me.png -> --source-coefficients: expected a file that ends in .json
+me.png one.json o.gif --engine onxx -> --engine: expected torch or onnx, got 'onxx'; the nearest is onnx
 me.png one.json o.gif --motion relativ -> --motion: expected absolute or relative, got 'relativ'; the nearest is
 """
 
