@@ -43,8 +43,9 @@ class Graph:
 
     def split(self, operator: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
         """Apply an operator of ONNX with several results; their names."""
-        names = [f"{operator.lower()}_{len(self._nodes)}_{number}" for number in range(outputs)]
-        self._nodes.append(helper.make_node(operator, inputs, names, **attributes))
+        own = f"{operator.lower()}_{len(self._nodes)}"  # older engines need names of nodes too
+        names = [f"{own}_{number}" for number in range(outputs)]
+        self._nodes.append(helper.make_node(operator, inputs, names, own, **attributes))
         return names
 
     def reshaped(self, name: str, shape: Shape) -> str:
@@ -63,7 +64,7 @@ class Graph:
             inputs: shapes of the inputs, by name.
             outputs: by name, the name within the graph and the shape.
         """
-        ends = [helper.make_node("Identity", [inner], [name]) for name, (inner, _) in outputs.items()]
+        ends = [helper.make_node("Identity", [inner], [name], f"to_{name}") for name, (inner, _) in outputs.items()]
         nodes, needed = _needed([*self._nodes, *ends], outputs)
         body = helper.make_graph(
             nodes,
