@@ -88,7 +88,10 @@ class WarpingStage(nn.Module):
 
     def encode(self, foreground: Float[Tensor, "B 3 S S"]) -> Encoded:
         """Compute, once per source, all that does not depend on the motion."""
-        return Encoded(foreground, self.flow_network.lift(foreground), self.encoder(foreground))
+        volume = self.encoder(foreground)
+        if not torch.is_grad_enabled():  # every frame warps it, and a warp reads whole rows of channels
+            volume = volume.contiguous(memory_format=torch.channels_last_3d)
+        return Encoded(foreground, self.flow_network.lift(foreground), volume)
 
     def estimate(
         self,
