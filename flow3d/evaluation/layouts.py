@@ -73,7 +73,7 @@ class Watcher(TorchFunctionMode):
         """Count, and go on."""
         if func in (warp3d, adain3d):
             shapes = tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))
-            self.calls[Call(func.__name__, shapes)] += 1
+            self.calls[Call("warp3d" if func is warp3d else "adain3d", shapes)] += 1
         return func(*args, **(kwargs or {}))
 
 
