@@ -20,6 +20,8 @@ KERNELS = {
     "adain3d large mean": (1e-5, "measured 3e-6: float32 holds 100 + x to 4e-6"),
     "adain3d 1e20": (5e-5, "measured 1.6e-5: eps of 1e-5 counts beside a variance of 1, and not beside one of 1e40"),
     "adain3d gradient of gamma": (7e-7, "or five times instance norm's error; measured 2.1e-7 where that is less"),
+    "sums of channels": (3e-15, "measured 1e-15: sums over up to 16,384 voxels in another order"),
+    "sums of 65536 voxels": (1.2e-6, "measured 4e-7: sums of 256 to 4,096 voxels, joined"),
     "warp3d second derivative": (3e-9, "measured below 1e-9: differences over 1e-6 in float64"),
     "fallback alone": (3e-5, "relative and absolute; measured 1e-5: gradients of up to 85 in float32"),
     # Triton's interpreter against the reference in float64. It cuts float32 to bfloat16 off instead of rounding it.

@@ -7,11 +7,10 @@ that the motion vector chooses.
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from flow3d_kernels import adain3d
 
-from .layers import Conv3d, ConvTranspose3d, quick
+from .layers import Conv3d, ConvTranspose3d
 
 SLOPE = 0.1  # of every LeakyReLU
 
@@ -43,10 +42,6 @@ class AdaIN(nn.Module):
         if self.depth is not None:
             style = style.view(len(z), 2 * self.channels, self.depth)
         gamma, beta = style.chunk(2, 1)
-        if x.ndim == 4 and quick(x):
-            y = functional.group_norm(x, self.channels)
-            y = torch.addcmul(beta[:, :, None, None], y, 1 + gamma[:, :, None, None])
-            return functional.leaky_relu_(y if residual is None else y + residual, SLOPE)
         flat = x.ndim == 4
         volume = x.unsqueeze(2) if flat else x  # a picture is a volume of one slice
         added = residual.unsqueeze(2) if flat and residual is not None else residual

@@ -1,6 +1,7 @@
 """Argument checks of the public operations: every refusal names the argument, what was expected and what came."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -8,6 +9,11 @@ from torch import Tensor
 PADDINGS = ("border", "zeros")
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 STYLES = ("(B, C)", "(B, C, D)", "(B, C, D, H, W)")
+
+# Whether torch.vmap has hidden an axis; a release that keeps this elsewhere is taken to have hidden none.
+_is_mapped: Callable[[Tensor], bool] = getattr(
+    getattr(torch._C, "_functorch", None), "is_batchedtensor", lambda _: False
+)
 
 
 def check_warp3d(volume: object, flow: object, mask: object, padding: object, deterministic: object) -> None:
@@ -32,20 +38,21 @@ def check_adain3d(
 ) -> None:
     """Refuse whatever adain3d cannot work on."""
     x = _volume("x", x)
-    if x[0, 0].numel() == 1:
+    D, H, W = x.shape[2:]
+    if D * H * W == 1:
         raise ValueError(
             f"x must have more than one voxel in (D, H, W); got {tuple(x.shape)}: "
             "a single voxel is its own mean, and the result would forget it"
         )
     for name, style in (("gamma", gamma), ("beta", beta)):
         style = _floating(name, style)
-        shapes = [tuple(x.shape[:axes]) for axes in (2, 3, 5)]
-        if tuple(style.shape) not in shapes:
+        if style.ndim not in (2, 3, 5) or style.shape != x.shape[: style.ndim]:
+            shapes = [tuple(x.shape[:axes]) for axes in (2, 3, 5)]
             expected = " or ".join(f"{letters} = {shape}" for letters, shape in zip(STYLES, shapes, strict=True))
             raise ValueError(f"{name} must be {expected} to match x; got {tuple(style.shape)}")
         _same_device(name, style, "x", x)
     if residual is not None:
-        _companion("residual", residual, "(B, C, D, H, W)", tuple(x.shape), "x", x)
+        _companion("residual", residual, "(B, C, D, H, W)", x.shape, "x", x)
     if not _number("eps", eps) > 0:
         raise ValueError(f"eps must be positive; got {eps!r}")
     if negative_slope is not None and not _number("negative_slope", negative_slope) >= 0:
@@ -57,17 +64,10 @@ def _floating(name: str, value: object) -> Tensor:
         raise TypeError(f"{name} must be a torch.Tensor; got {type(value).__name__}")
     if not torch.compiler.is_compiling() and _is_mapped(value):
         raise ValueError(f"{name} must not be under torch.vmap: make the mapped axis part of B instead")
-    if not value.is_floating_point():
-        raise TypeError(f"{name} must be a floating-point tensor; got {value.dtype}")
     if value.dtype not in FLOATS:
-        raise TypeError(f"{name} must be float16, bfloat16, float32 or float64; got {value.dtype}")
+        expected = "float16, bfloat16, float32 or float64" if value.is_floating_point() else "a floating-point tensor"
+        raise TypeError(f"{name} must be {expected}; got {value.dtype}")
     return value
-
-
-def _is_mapped(value: Tensor) -> bool:
-    """Whether torch.vmap has hidden an axis; a release that keeps this elsewhere is taken to have hidden none."""
-    functorch = getattr(torch._C, "_functorch", None)
-    return getattr(functorch, "is_batchedtensor", lambda _: False)(value)
 
 
 def _volume(name: str, value: object) -> Tensor:
@@ -81,8 +81,8 @@ def _volume(name: str, value: object) -> Tensor:
 
 def _companion(name: str, value: object, letters: str, shape: tuple[int, ...], host_name: str, host: Tensor) -> Tensor:
     tensor = _floating(name, value)
-    if tuple(tensor.shape) != shape:
-        raise ValueError(f"{name} must be {letters} = {shape} to match {host_name}; got {tuple(tensor.shape)}")
+    if tensor.shape != shape:
+        raise ValueError(f"{name} must be {letters} = {tuple(shape)} to match {host_name}; got {tuple(tensor.shape)}")
     _same_device(name, tensor, host_name, host)
     return tensor
 
@@ -93,7 +93,7 @@ def _same_device(name: str, tensor: Tensor, host_name: str, host: Tensor) -> Non
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):  # torch 2.8 compiles no union
         raise TypeError(f"{name} must be a number; got {type(value).__name__}")
     if not -math.inf < value < math.inf:  # a comparison, which a compiler can take for granted
         raise ValueError(f"{name} must be finite; got {value!r}")

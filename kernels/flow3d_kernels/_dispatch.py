@@ -81,7 +81,7 @@ def implementation(operation: str, tensor: Tensor) -> Callable[..., Tensor]:
 
 
 def _name(device: str) -> str:
-    return _choose(device).name
+    return _chosen(device, _forced.get(), os.environ.get(VARIABLE)).name
 
 
 # What torch.compiler.assume_constant_result does: torch.compile takes the answer and does not look inside. Calling it
@@ -91,7 +91,12 @@ _name.__dict__["_dynamo_marked_constant"] = True
 
 def _choose(device: str) -> Backend:
     """The backend for tensors on a device, loaded."""
-    request, asked_by = _request()
+    return _choice(device, _forced.get(), os.environ.get(VARIABLE))
+
+
+def _choice(device: str, forced: str | None, variable: str | None) -> Backend:
+    """The same, of what ``use_backend`` and the environment ask for."""
+    request, asked_by = _request(forced, variable)
     if request == "reference":
         return Backend("reference", f"{asked_by} asks for the readable reference.")
     if request == "torch":
@@ -113,12 +118,14 @@ def _choose(device: str) -> Backend:
     return Backend("torch", obstacle)
 
 
-def _request() -> tuple[str, str]:
+_chosen = cache(_choice)  # for each call of an operation: what may be used here is looked at once for each request
+
+
+def _request(forced: str | None, variable: str | None) -> tuple[str, str]:
     """What is asked for, and by whom."""
-    forced = _forced.get()
     if forced is not None:
         return forced, f'use_backend("{forced}")'
-    request = _known(VARIABLE, os.environ.get(VARIABLE, "").strip().lower() or "auto")
+    request = _known(VARIABLE, (variable or "").strip().lower() or "auto")
     return request, f"{VARIABLE}={request}"
 
 

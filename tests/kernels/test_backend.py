@@ -6,6 +6,7 @@ Tests: operations, _dispatch, _triton, fast_warp.
 import ast
 import dataclasses
 import doctest
+import functools
 import logging
 import pathlib
 import sys
@@ -21,6 +22,7 @@ from flow3d_kernels import Backend, _dispatch, _triton, backend, fast_warp, oper
 def nothing_asked_for(monkeypatch):
     monkeypatch.delenv("FLOW3D_BACKEND", raising=False)
     _dispatch._say_once.cache_clear()
+    _dispatch._chosen.cache_clear()
 
 
 def test_a_cpu_tensor_is_worked_by_pytorch_and_the_reason_is_a_sentence():
@@ -150,14 +152,42 @@ def test_the_dispatch_decides_what_runs(monkeypatch, draw, draw_flow):
     assert called == ["reference"]
 
 
-@pytest.mark.parametrize("layout", ["contiguous", "channels-last"])
-def test_the_layout_decides_which_path_runs(layout, monkeypatch, draw, draw_flow):
+@pytest.mark.parametrize(
+    ("layout", "channels", "differentiated", "path"),
+    [
+        ("contiguous", 3, True, "sampled"),
+        ("contiguous", 16, True, "sampled"),
+        ("contiguous", 16, False, "Bagged"),
+        ("contiguous", 32, True, "Bagged"),
+        ("channels-last", 3, True, "sampled"),
+        ("channels-last", 16, True, "Bagged"),
+    ],
+)
+def test_layout_and_channels_decide_which_path_runs(
+    layout, channels, differentiated, path, monkeypatch, draw, draw_flow
+):
     called = []
-    for name in ("_by_rows", "_by_grid_sample"):
-        path = getattr(fast_warp, name)
-        monkeypatch.setattr(fast_warp, name, lambda *a, name=name, path=path: called.append(name) or path(*a))
-    warp3d(draw((1, 2, 3, 4, 5), layout=layout), draw_flow((1, 3, 3, 4, 5)))
-    assert called == ["_by_rows" if layout == "channels-last" else "_by_grid_sample"]
+    sampled, bagged = fast_warp.sampled, fast_warp.Bagged
+    monkeypatch.setattr(fast_warp, "sampled", lambda *a: called.append("sampled") or sampled(*a))
+    for name in ("of", "forward"):
+        run = getattr(bagged, name)
+        monkeypatch.setattr(bagged, name, lambda *a, run=run: called.append("Bagged") or run(*a))
+    warp3d(draw((1, channels, 2, 4, 8), layout=layout), draw_flow((1, 3, 2, 4, 8)).requires_grad_(differentiated))
+    assert called[:1] == [path]
+
+
+def test_a_request_is_looked_at_once(monkeypatch, draw, draw_flow):
+    asked = []
+    choice = _dispatch._choice
+    monkeypatch.setattr(_dispatch, "_chosen", functools.cache(lambda *a: asked.append(a) or choice(*a)))
+    tensors = draw((1, 2, 3, 4, 5)), draw_flow((1, 3, 3, 4, 5))
+    for _ in range(3):
+        warp3d(*tensors)
+        with use_backend("reference"):
+            warp3d(*tensors)
+    monkeypatch.setenv("FLOW3D_BACKEND", "torch")
+    warp3d(*tensors)
+    assert asked == [("cpu", None, None), ("cpu", "reference", None), ("cpu", None, "torch")]
 
 
 def test_deterministic_gradients_repeat(draw, draw_flow, with_gradients, two_threads):

@@ -1,13 +1,13 @@
 """The PyTorch backend and the reference at the edges: values that are none, far means, 1e20, second derivatives.
 
-Tests: fast_warp, fast_adain, reference.
+Tests: fast_warp, fast_adain, channel_sums, reference.
 """
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from flow3d_kernels import adain3d, fast_adain, fast_warp, use_backend, warp3d
+from flow3d_kernels import adain3d, bags, channel_sums, use_backend, warp3d
 from tolerances import KERNELS
 
 LAYOUTS = ("contiguous", "channels-last")
@@ -42,8 +42,8 @@ def test_what_reads_nothing_is_0_whatever_the_volume_holds(layout, backend, lay)
 def test_rows_are_numbered_in_64_bits_from_2_to_the_28_voxels(monkeypatch):
     """F.embedding_bag numbers eight of them for each voxel, in the type of the rows; only shapes are looked at."""
     types = []
-    plain = fast_warp.BagsOfRows.apply
-    monkeypatch.setattr(fast_warp.BagsOfRows, "apply", lambda *a: types.append(a[1].dtype) or plain(*a))
+    plain = bags.BagsOfRows.of
+    monkeypatch.setattr(bags.BagsOfRows, "of", lambda *a: types.append(a[1].dtype) or plain(*a))
     for depth in (2**8 - 1, 2**8):
         volume = torch.empty(1, 2, depth, 2**10, 2**10, device="meta").to(memory_format=torch.channels_last_3d)
         warp3d(volume, torch.empty(1, 3, depth, 2**10, 2**10, device="meta"), deterministic=True)
@@ -122,7 +122,8 @@ def test_a_second_derivative_of_the_warp(layout, wanted, draw, draw_flow):
 @pytest.mark.parametrize("negative_slope", [None, 0.1])
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
 def test_a_second_derivative_of_adain(layout, axes, negative_slope, large, draw, monkeypatch):
-    monkeypatch.setattr(fast_adain, "SMALL", 0 if large else 2**18)
+    for limit in ("FEW", "LONGEST") if large else ():
+        monkeypatch.setattr(channel_sums, limit, 1)
     shape = (1, 2, 2, 2, 3)
     leaves = [draw(shape, layout=layout), draw(shape[:axes], seed=1), draw(shape[:axes], seed=2)]
     restyle = lambda *t: adain3d(*t, negative_slope=negative_slope)  # noqa: E731
