@@ -1,4 +1,4 @@
-"""The table of all variants: mean and deviation over seeds, and the difference from the baseline, seed by seed."""
+"""The table of all variants: mean and deviation over seeds, and the difference from the baseline with its interval."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...evaluation.scores.catalogue import SCORES
+from ...evaluation.scores.statistics import OverSeeds, over_seeds
 from .variants import VARIANTS
 
 COLUMNS = (
@@ -16,9 +17,9 @@ COLUMNS = (
 )  # fmt: skip
 READING = (
     "Value: mean over seeds, ± standard deviation over seeds. In brackets: mean difference from the leg it is held "
-    "against, with the same seed, and in how many seeds this leg is the better one. Where the seeds do not agree, the "
-    "table shows nothing. A gain is <d, t> / <t, t> of an edit's change d against the true change t: 1 is right, 0 is "
-    "no answer."
+    "against, with the same seed, ± its 95 % interval by Student's t over the seeds. Only what is **bold** shows "
+    "anything: its interval leaves out 0; one such interval in twenty does so by chance. A gain is <d, t> / <t, t> of "
+    "an edit's change d against the true change t: 1 is right, 0 is no answer."
 )
 
 
@@ -27,15 +28,11 @@ def values_of(results: Sequence[Mapping[str, Any]], variant: str, score: str) ->
     return {r["seed"]: r["numbers"][score] for r in results if r["leg"] == variant and score in r["numbers"]}
 
 
-def compared(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> tuple[float, int, int] | None:
-    """Mean difference from the baseline, number of better seeds, and of all seeds; None if they share no seed."""
+def compared(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> OverSeeds | None:
+    """The difference from the baseline, over the seeds that both have; None if they share no seed."""
     here, there = (values_of(results, name, score) for name in (variant, VARIANTS[variant].baseline))
     both = sorted(here.keys() & there.keys())
-    if not both:
-        return None
-    differences = np.array([here[seed] - there[seed] for seed in both])
-    sign = SCORES[score].sign or 1  # a score without a better end: count the seeds with a larger value
-    return float(differences.mean()), int((sign * differences > 0).sum()), len(both)
+    return over_seeds([here[seed] - there[seed] for seed in both]) if both else None
 
 
 def _cell(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> str:
@@ -44,7 +41,9 @@ def _cell(results: Sequence[Mapping[str, Any]], variant: str, score: str) -> str
         return "none"
     text = f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
     difference = compared(results, variant, score)
-    return text if difference is None else f"{text} ({difference[0]:+.2f}; {difference[1]}/{difference[2]})"
+    if difference is None:
+        return text
+    return f"{text} (**{difference.text()}**)" if difference.shown else f"{text} ({difference.text()})"
 
 
 def ablation_report(results: Sequence[Mapping[str, Any]], command: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures of recorded tables, a dot for each seed, and counts of the seeds that agree with the paper's claims."""
+"""Figures of recorded tables, a dot for each seed, and what the intervals over seeds say of the paper's claims."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from flow3d import assets
 from flow3d.evaluation.scores.catalogue import SCORES
+from flow3d.evaluation.scores.statistics import OverSeeds, over_seeds
 from flow3d.experiments.ablations import VARIANTS
 from flow3d.experiments.ablations.report import values_of
 from flow3d.experiments.ablations.results import restored
@@ -73,38 +74,35 @@ def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
 
 
 def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
-    """One line for each claim of the paper and each score: in how many seeds is it worse without the part?"""
+    """One line for each claim of the paper and each score: the change without the part, and what it shows."""
     lines = []
     for variant, table in PAPER.items():
         for score in scores:
-            gaps = np.array(list(differences(results, variant, score).values()))
-            if len(gaps):
-                worse = _sign(score) * gaps < 0
-                same = int((gaps == 0).sum())
-                words = verdict(int(worse.sum()), len(gaps) - int(worse.sum()) - same, len(gaps))
-                lines.append(f"{table} {variant:24s}{SCORES[score].heading:30s}{gaps.mean():+8.2f}  {words}")
+            gaps = differences(results, variant, score)
+            if gaps:
+                change = over_seeds([*gaps.values()])
+                words = verdict(change, _sign(score))
+                lines.append(f"{table} {variant:24s}{SCORES[score].heading:30s}{change.text():>16s}  {words}")
     return lines
 
 
-def verdict(agree: int, against: int, seeds: int) -> str:
-    """In words, how many seeds agree with a claim and how many speak against it."""
-    if seeds < 2:
-        return "one seed shows nothing" if seeds else "not recorded"
-    if agree == seeds:
-        return f"agrees in {seeds} of {seeds} seeds"
-    if against == seeds:
-        return f"speaks against the paper in {seeds} of {seeds} seeds"
-    return f"the seeds disagree ({agree} of {seeds} agree)"
+def verdict(change: OverSeeds, sign: int) -> str:
+    """In words, what the change without a part says of the claim that it helps; ``sign`` is 1 where more is better."""
+    if change.count < 2:
+        return "one seed shows nothing"
+    if not change.shown:
+        return "shows nothing"
+    return "agrees" if sign * change.mean < 0 else "speaks against the paper"
 
 
-def by_method(results: Results, score: str) -> dict[str, list[float]]:
-    """One score by method, a number for each seed, the best mean first; numbers that are not finite are left out."""
-    values: dict[str, list[float]] = {}
+def by_method(results: Results, score: str) -> dict[str, dict[int, float]]:
+    """One score by method and seed, the best mean first; numbers that are not finite are left out."""
+    values: dict[str, dict[int, float]] = {}
     for run in results:
         value = run["numbers"].get(score)
         if value is not None and np.isfinite(value):
-            values.setdefault(run["method"], []).append(float(value))
-    return dict(sorted(values.items(), key=lambda item: np.mean(item[1]), reverse=_sign(score) > 0))
+            values.setdefault(run["method"], {})[run["seed"]] = float(value)
+    return dict(sorted(values.items(), key=lambda item: np.mean([*item[1].values()]), reverse=_sign(score) > 0))
 
 
 def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
@@ -116,7 +114,7 @@ def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
     with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
         for column, (cell, (score, table)) in enumerate(zip(axes[0], tables.items(), strict=True)):
             for line, name in enumerate(names):
-                _dots(cell, np.array(table.get(name, [])), line, COLORS["blue"])
+                _dots(cell, np.array([*table.get(name, {}).values()]), line, COLORS["blue"])
             # The line stands where a copy of the source would.
             cell.axvline(100 if SCORES[score].unit == "%" else 0, color=INK, linewidth=0.9)
             _rows(cell, [OWN.get(name, name) for name in names] if not column else None, len(names))
@@ -126,14 +124,16 @@ def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
 
 
 def ranking(results: Results, score: str) -> list[str]:
-    """Line by line from the best: is every seed of a method better than every seed of the next, or do they overlap?"""
+    """Line by line from the best: is a method ahead of the next, over the seeds that both have, or not told apart?"""
     sign, lines = _sign(score), []
     for (name, own), (after, other) in pairwise(by_method(results, score).items()):
-        gap = min(sign * v for v in own) - max(sign * v for v in other)
-        apart = "the seeds overlap"
-        if gap > 0:
-            apart = "in every seed" if min(len(own), len(other)) > 1 else "but one seed shows nothing"
-        lines.append(f"{SCORES[score].heading}: {name} {np.mean(own):.1f} before {after} {np.mean(other):.1f}, {apart}")
+        both = sorted(own.keys() & other.keys())
+        apart = "but too few seeds to tell them apart"
+        if len(both) > 1:
+            lead = over_seeds([sign * (own[seed] - other[seed]) for seed in both])
+            apart = f"ahead by {lead.text()}" if lead.shown else f"not told apart ({lead.text()})"
+        means = [np.mean([*values.values()]) for values in (own, other)]
+        lines.append(f"{SCORES[score].heading}: {name} {means[0]:.1f} before {after} {means[1]:.1f}, {apart}")
     return lines
 
 

@@ -20,7 +20,7 @@ from flow3d.experiments.rivals import RIVALS, rival
 from flow3d.experiments.rivals.base import Motion, Rival, Widths
 from flow3d.experiments.rivals.methods import DrivingPictures, rival_method
 from flow3d.experiments.rivals.report import rivals_report, verdicts
-from flow3d.experiments.rivals.run import OURS, OURS_WITH_POSE, OWN, Runner, budget_of, measure_baselines
+from flow3d.experiments.rivals.run import AFFINE, OURS, OURS_WITH_POSE, OWN, Runner, budget_of, measure_baselines
 from flow3d.files import claim
 
 FIRST = 1_000_000
@@ -141,15 +141,21 @@ def result(method: str, seed: int, number: float) -> dict:
 
 
 def test_the_report_says_who_leads():
-    ahead = [result(OURS, 0, 4.0), result(OURS, 1, 5.0), result("FOMM", 0, 1.0), result("FOMM", 1, 2.0)]
-    assert verdicts(ahead) == [
-        "- cross PSNR, dB: ours leads FOMM, 4.50 against 1.50 (clear).",
-        "- cross flow error, %: ours leads FOMM, 5.50 against 8.50 (clear).",
+    ahead = [result(OURS, 0, 4.0), result(OURS, 1, 5.0), result("FOMM", 0, 1.0), result("FOMM", 1, 2.1)]
+    assert verdicts(ahead, {}) == [
+        "- cross PSNR, dB: ahead of FOMM (+2.95 ± 0.64).",  # 3 and 2.9: a standard error of .05, times 12.706
+        "- cross flow error, %: ahead of FOMM (+2.95 ± 0.64).",
     ]
     behind = [*ahead, result("DaGAN", 0, 4.5), result("DaGAN", 1, 5.5)]
-    assert verdicts(behind)[0] == (
-        "- cross PSNR, dB: ours does not lead: DaGAN does, 4.50 against 5.00 (within spread)."
-    )  # fmt: skip
+    assert verdicts(behind, {})[0] == "- cross PSNR, dB: behind DaGAN (-0.50 ± 0.00)."
+    near = [*ahead, result("DaGAN", 0, 4.5), result("DaGAN", 1, 5.0)]
+    affine = {AFFINE: {"cross_flow_error": 4.4}}
+    assert verdicts(near, affine) == [
+        "- cross PSNR, dB: not told apart from DaGAN (-0.25 ± 3.18).",  # -.5 and 0
+        "- cross flow error, %: not told apart from DaGAN (-0.25 ± 3.18); not told apart from least-squares affine, "
+        "which has no network (-1.10 ± 6.35).",
+    ]
+    assert verdicts([ahead[0], ahead[2]], {})[0] == "- cross PSNR, dB: too few seeds in common with FOMM."
     table = rivals_report(behind, {"copy": {"cross_psnr": 0.0}}, "command")
     assert "| copy |  |  | 0 |  | none | 0.00 |" in table
     assert "5.00 ± 0.71" in table
@@ -157,8 +163,8 @@ def test_the_report_says_who_leads():
     assert "warped pixels" in table
     assert "told the pose and" not in table
     told = rivals_report([*behind, result(OURS_WITH_POSE, 0, 9.0), result(OURS_WITH_POSE, 1, 9.5)], {}, "command")
-    section = told[told.index("## Where ours, told the pose and") :]
-    assert "- cross PSNR, dB: ours leads DaGAN, 9.25 against 5.00 (clear)." in section
+    section = told[told.index("## Ours, told the pose and") :]
+    assert "- cross PSNR, dB: ahead of DaGAN (+4.25 ± 3.18)." in section  # 4.5 and 4
     with pytest.raises(ValueError, match="results: expected at least one method"):
         rivals_report([], {}, "command")
 
