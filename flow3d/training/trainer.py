@@ -16,8 +16,10 @@ from ..datasets.batch import Batch
 from ..datasets.cache import FrameCache
 from ..files import write_whole
 from ..renderer import FlowRenderer
+from .augment import observe, relight
 from .checkpoint import Checkpoint, check_fits, read_checkpoint
 from .config import TrainingConfig
+from .error_bank import shipped_errors
 from .folder import TrainingFolder, reading, restore
 from .frames import check_frames
 from .graphs import GraphedLoss
@@ -86,6 +88,7 @@ class Trainer:
         averaged = earlier.averaged if earlier else self.renderer.state_dict()
         self.averaged = AveragedWeights(averaged, config.ema, self.accelerator.device)
         self.graphs = self._graphed()
+        self.bank = shipped_errors() if config.observed else None
 
     @property
     def first(self) -> bool:
@@ -96,7 +99,10 @@ class Trainer:
         """The pairs of a step of this process, both directions."""
         rng = np.random.default_rng([self.config.seed, step, self.accelerator.process_index])
         config = self.config
-        return self.data.batch(*self.data.draw(rng, config.batch // 2, config.hard_pairs, config.cross_pairs))
+        batch = self.data.batch(*self.data.draw(rng, config.batch // 2, config.hard_pairs, config.cross_pairs))
+        if config.relight:
+            batch = relight(batch, rng, config.relight)
+        return batch if self.bank is None else observe(batch, rng, config.observed, self.bank)
 
     def advance(self, batch: Batch) -> dict[str, float]:
         """Train on one batch; return the numbers for the log.

@@ -24,9 +24,10 @@ from ...evaluation.scores.statistics import mean, ratio
 from ...fields import Configuration, Count
 from ...files import claim
 from ...renderer import FlowRenderer
+from ...training.error_bank import ErrorBank
 from ...training.frames import hold_on_card
 from ...training.trainer import Trainer
-from .error_bank import ErrorBank, ObservedCache
+from .observed_cache import ObservedCache
 from .results import Numbers, Result, read_or_run, result_path
 from .variants import VARIANTS, Variant
 

@@ -28,7 +28,7 @@ from ...evaluation.scores.statistics import mean
 from ...files import claim
 from ...renderer import FlowRenderer
 from ...sizes import COEFFICIENT_COUNT, WINDOW
-from ..ablations.error_bank import ErrorBank
+from ...training.error_bank import ErrorBank
 from ..ablations.results import Numbers, Result, read_or_run, read_result, result_path
 from ..ablations.run import Budget, gains, run_variant, score_method
 from ..ablations.variants import VARIANTS

@@ -1,6 +1,6 @@
 """Each variant differs from its baseline as it says; variants are kept, resumed, and compared seed by seed.
 
-Tests: variants, run, error_bank, results, report, flow3d.commands.ablate.
+Tests: variants, run, observed_cache, results, report, flow3d.commands.ablate.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ from flow3d.evaluation.scores.catalogue import EDITED
 from flow3d.experiments.ablations import (
     VARIANTS,
     Budget,
-    ErrorBank,
     ObservedCache,
     ablation_report,
     run_variant,
@@ -25,6 +24,7 @@ from flow3d.experiments.ablations import (
 from flow3d.experiments.ablations.results import result_path
 from flow3d.files import claim
 from flow3d.renderer import FlowRenderer
+from flow3d.training.error_bank import ErrorBank
 from tolerances import ABLATIONS
 
 SMALL = Budget("micro", 1, 1, 1, 1, 1)
@@ -126,11 +126,13 @@ def result(variant: str, seed: int, number: float) -> dict:
 
 def test_the_table_compares_seed_by_seed():
     results = [result("extended", 0, 1.0), result("extended", 1, 3.0), result("2D flow", 0, 2.0)]
-    results.append(result("2D flow", 1, 3.5))
-    table = ablation_report(results, "command")
-    line = next(line for line in table.splitlines() if line.startswith("| 2D flow"))
-    assert "2.75 ± 1.06 (+0.75; 2/2)" in line  # (2 + 3.5) / 2; differences 1 and 0.5
-    assert "7.25 ± 1.06 (-0.75; 2/2)" in line  # less is better here
+    results += [result("2D flow", 1, 3.5), result("no refiner", 0, 0.1), result("no refiner", 1, 2.0)]
+    lines = {line.split(" |")[0]: line for line in ablation_report(results, "command").splitlines()}
+    assert "2.75 ± 1.06 (+0.75 ± 3.18)" in lines["| 2D flow"]  # (2 + 3.5) / 2; differences 1 and .5
+    assert "7.25 ± 1.06 (-0.75 ± 3.18)" in lines["| 2D flow"]
+    assert "1.05 ± 1.34 (**-0.95 ± 0.64**)" in lines["| no refiner"]  # -.9 and -1: 12.706 standard errors of .05
+    alone = ablation_report([results[0], results[2]], "command")
+    assert "2.00 (+1.00)" in alone  # one seed has no interval and shows nothing
     with pytest.raises(ValueError, match="results: expected at least one variant"):
         ablation_report([], "command")
 
