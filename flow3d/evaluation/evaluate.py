@@ -17,7 +17,8 @@ from ..renderer import FlowRenderer
 from ..threads import one_thread
 from .measure.edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
 from .measure.method import Method, renderer_method
-from .measure.pair_rows import Pairs, Row, measure_pairs
+from .measure.pair_rows import Pairs, Row, measure_pairs, reenact_pair
+from .measure.volume_rows import depth_row
 from .pairs.protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
 from .report import quality_tables as tables
 from .report import sheets
@@ -25,6 +26,7 @@ from .report.controls import control_table
 from .report.run_record import NOTES, run_settings
 from .report.speed import SETTLED, frame_seconds, memory_table, speed_table
 from .report.table import Table
+from .report.volume_table import volume_table
 from .report.write import as_csv, write_report
 
 SHOWN, WORST = 10, 10  # rows of a contact sheet
@@ -33,8 +35,9 @@ SHOWN, WORST = 10, 10  # rows of a contact sheet
 def quality(
     method: Method, untrained: Method, lists: Mapping[str, Pairs], identities: int, size: int
 ) -> tuple[dict[str, Table], dict[str, dict[int, Row]]]:
-    """All tables that do not depend on the machine, and the rows of ``lists``: "self", "cross" and "wide" pairs."""
-    rows = {name: measure_pairs(method, lists[name]) for name in ("self", "cross")}
+    """All tables that do not depend on the machine, and the rows of ``lists``, as :func:`pair_lists` names them."""
+    rows = {name: measure_pairs(method, lists[name], depth_row) for name in ("self", "cross")}
+    still = [depth_row(pair, reenact_pair(method, pair)) for pair in lists["expression"].values()]
     more = {seed: pair for seed, pair in lists["wide"].items() if seed not in rows["self"]}
     wide = rows["self"] | measure_pairs(method, more)
     rows["wide"] = {seed: wide[seed] for seed in lists["wide"]}
@@ -45,6 +48,7 @@ def quality(
         "Cross-ID, against the true answer: PSNR": tables.picture_table(plain["cross"], cross=True),
         "Self-ID: error of the flow over the zero flow's": tables.flow_table(plain["self"]),
         "Cross-ID: error of the flow over the zero flow's": tables.flow_table(plain["cross"], cross=True),
+        "Self-ID: how three-dimensional the flow is": volume_table(plain["self"], still),
         "One coefficient edited": tables.edit_table(edits[OUTPUT], edits[EXACT]),
         "One coefficient edited, warped pixels alone": tables.edit_table(
             edits.get(FLOW_ALONE, {}), edits[EXACT], asked=False

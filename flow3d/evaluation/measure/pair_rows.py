@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,7 +14,7 @@ from ..scores.metrics import affine_flow, bent_error, blur, end_point_error, gra
 from .method import Method, Reenacted, on_background
 
 SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # pixels at 64; reports show the best of these blurred copies
-FACE = ("skin", "eyes", "mouth", "brows")
+FACE = ("skin", "ear", "eyes", "mouth", "brows")
 UNSEEN = 0.5 / 255  # a matte below this is 0 in 8 bits: the silhouette ends there
 FEWEST = 8  # pixels; a smaller region is not measured
 
@@ -61,9 +61,13 @@ def reenact_pair(method: Method, pair: Pair, window: Float[Tensor, "73 27"] | No
     return method(pair.source, pair.source_alpha, pair.source_window, driving[None])
 
 
-def measure_pairs(method: Method, pairs: Pairs) -> dict[int, Row]:
-    """The row of every pair, by seed."""
-    return {seed: measure_pair(pair, reenact_pair(method, pair)) for seed, pair in pairs.items()}
+def measure_pairs(method: Method, pairs: Pairs, more: Callable[[Pair, Reenacted], Row] | None = None) -> dict[int, Row]:
+    """The row of every pair, by seed; ``more`` adds numbers to it."""
+    rows = {}
+    for seed, pair in pairs.items():
+        reenacted = reenact_pair(method, pair)
+        rows[seed] = measure_pair(pair, reenacted) | (more(pair, reenacted) if more else {})
+    return rows
 
 
 def measure_pair(pair: Pair, reenacted: Reenacted) -> Row:
