@@ -17,6 +17,7 @@ from ..renderer import FlowRenderer
 from ..threads import one_thread
 from .measure.edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
 from .measure.method import Method, renderer_method
+from .measure.observed import observed_rows
 from .measure.pair_rows import Pairs, Row, measure_pairs, reenact_pair
 from .measure.volume_rows import depth_row
 from .pairs.protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
@@ -29,6 +30,7 @@ from .report.table import Table
 from .report.volume_table import volume_table
 from .report.write import as_csv, write_report
 
+OBSERVED = 40  # pairs of each list that are also measured from observed inputs, which takes most of a second each
 SHOWN, WORST = 10, 10  # rows of a contact sheet
 
 
@@ -41,6 +43,10 @@ def quality(
     more = {seed: pair for seed, pair in lists["wide"].items() if seed not in rows["self"]}
     wide = rows["self"] | measure_pairs(method, more)
     rows["wide"] = {seed: wide[seed] for seed in lists["wide"]}
+    observed = {
+        name: observed_rows(method, lists[name], name == "cross", list(lists[name])[:OBSERVED])
+        for name in ("self", "cross")
+    }
     plain = {name: list(by_seed.values()) for name, by_seed in rows.items()}
     edits = measure_edits(method, self_seeds(identities), size)
     results = {
@@ -53,6 +59,9 @@ def quality(
         "One coefficient edited, warped pixels alone": tables.edit_table(
             edits.get(FLOW_ALONE, {}), edits[EXACT], asked=False
         ),
+        "Self-ID, exact and observed inputs": tables.observed_table(observed["self"]),
+        "Cross-ID, exact and observed inputs": tables.observed_table(observed["cross"]),
+        "Few pixels": tables.part_table(plain["self"] + plain["cross"]),
         "Sharpness inside the face": tables.sharpness_table(plain["self"], plain["wide"]),
         f"Self-ID beyond {WIDE:.0f}° of yaw": tables.wide_table(plain["wide"]),
         "Background": tables.background_table(plain["self"] + plain["cross"]),

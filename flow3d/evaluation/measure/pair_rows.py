@@ -25,7 +25,8 @@ Region = Bool[Tensor, "S S"]
 
 def regions(pair: Pair) -> dict[str, Region]:
     """The regions of a pair: "union" of both silhouettes; the target's "face", and its "features", eyes and mouth;
-    "seen", the part of the person that both frames show; "behind", where both frames truly show background."""
+    "seen", the part of the person that both frames show; "behind", where both frames truly show background; and of
+    the target, the "ears" and the whole "person"."""
     source, target = pair.source_alpha[0], pair.target_alpha[0]
     return {
         "union": (source > 0) | (target > 0),
@@ -33,6 +34,8 @@ def regions(pair: Pair) -> dict[str, Region]:
         "features": labelled(pair.labels, ("eyes", "mouth")),
         "seen": pair.seen,
         "behind": (source <= 0) & (target <= 0),
+        "ears": labelled(pair.labels, ("ear",)),
+        "person": target > 0.5,
     }
 
 
@@ -80,6 +83,8 @@ def measure_pair(pair: Pair, reenacted: Reenacted) -> Row:
     row |= flow_row(reenacted.flow, pair, areas)
     sharp = {"output": output, "copy": pair.source, "truth": pair.target, "blurred truth": blur(pair.target, 1)}
     row |= {f"gradient {name}": gradient(picture, areas["face"]) for name, picture in sharp.items()}
+    row |= {f"ears {name}": psnr_of(picture, pair.target, areas["ears"]) for name, picture in sharp.items()}
+    row["brightest"] = float(((output - pair.target) / 2).amin(0)[areas["person"]].amax())
     return row | background_row(reenacted, pair, areas["behind"])
 
 
@@ -88,10 +93,14 @@ def picture_row(
 ) -> Row:
     """PSNR of every picture, on the union of the silhouettes and on the target's eyes and mouth."""
     row = {f"psnr {name}": psnr(picture, truth, areas["union"]) for name, picture in pictures.items()}
-    enough = int(areas["features"].sum()) >= FEWEST
     for name, picture in pictures.items():
-        row[f"features {name}"] = psnr(picture, truth, areas["features"]) if enough else float("nan")
+        row[f"features {name}"] = psnr_of(picture, truth, areas["features"])
     return row
+
+
+def psnr_of(picture: Float[Tensor, "3 S S"], truth: Float[Tensor, "3 S S"], where: Region) -> float:
+    """PSNR on a region; NaN where it has fewer than ``FEWEST`` pixels."""
+    return psnr(picture, truth, where) if int(where.sum()) >= FEWEST else float("nan")
 
 
 def flow_row(flow: Float[Tensor, "B 2 S S"] | None, pair: Pair, areas: Mapping[str, Region]) -> Row:
