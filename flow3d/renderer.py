@@ -137,10 +137,10 @@ class FlowRenderer(nn.Module):
         composite = project(person.foreground, person.alpha, source.image, source.hidden)
         hole, known = hole_of(source.hidden, person.alpha), (1 - source.hidden) * (1 - person.alpha)
         if source.plate is None:
-            painted = self.inpainter.paint(composite, hole, z, known)
-        else:  # the person already holds FILL in its soft edges
-            painted = person.foreground + (1 - person.alpha) * (source.plate - FILL)
-        output = self.inpainter.paste(painted, composite, hole, known)
+            painted = behind = self.inpainter.paint(composite, hole, z, known)
+        else:  # the person already holds FILL in its soft edges, and the plate alone shows through them
+            painted, behind = person.foreground + (1 - person.alpha) * (source.plate - FILL), source.plate
+        output = self.inpainter.paste(behind, composite, hole, known)
         return Stages(z, warped, person, composite, hole, painted, output, source.encoded.volume)
 
     def reenact(
