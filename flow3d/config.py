@@ -58,7 +58,9 @@ class RendererConfig(Configuration):
     adain_in: Literal["decoder", "encoder", "both"] = "decoder"  # side of the TransUNet: 6.1 says decoder, 3.3 encoder
 
     # Extensions of the refiner (the paper has none of these)
-    refiner_alpha: bool = False  # predict a matte beside the colours, instead of running a matting network on them
+    # Predict a matte beside the colours. The paper is silent on the matte of a drawn face; without this, the source's
+    # is warped by the flow's mean over depth.
+    refiner_alpha: bool = False
     refine_residual: bool = False  # change the decoded warp instead of painting anew
     # Start the matte from the source's warped matte instead of an even grey, which left a dark rim beside a turned head
     # for hundreds of steps. No shipped weights have it.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..config import Preset, Recipe
+from ..field_kinds import Range
 from ..fields import Batch, Configuration, Count, Positive, Seed, Share, Weight, Whole
 from .loop import warmed_up
 from .losses import Lambdas
 
+Beta = Annotated[float, Range(0, 1 - 1e-9, noun="share")]
 EXTENSIONS = ("flow", "volume", "depth", "rgb", "mask", "painted", "alpha")  # terms that the paper does not have
 
 
@@ -36,14 +39,17 @@ class TrainingConfig(Configuration):
     lambdas: Lambdas = field(default_factory=Lambdas)  # the weights of Eq. 9
     features: Literal["vgg19", "head", "pyramid"] = "pyramid"  # the network of the perceptual losses
 
-    # The paper is silent
-    clip: Positive = 10.0  # largest norm of the gradient; the first steps reach 1,000 and would spoil the weights
-    ema: Share = 0.998  # decay of the averaged weights, which are the ones to use
+    # The paper is silent: its formulas literally, and PyTorch's defaults
+    betas: tuple[Beta, Beta] = (0.9, 0.999)  # Adam's
     cyclic_detach: bool = False  # Eq. 3: True stops the gradient at the warped picture, so only the way back is trained
-    target_detach: bool = True  # Eq. 4: True stops the gradient to the target's features; False blurs them
+    # Eq. 4: True stops the gradient to the target's features; else the encoder may lower the loss by blurring them.
+    target_detach: bool = False
 
     # Extensions: how the steps are spent
     rate_warmup: Whole = 0  # steps over which the learning rate grows from zero
+    # Largest norm of the gradient, None for any. The first steps reach 1,000 and may spoil the weights.
+    clip: Positive | None = None
+    ema: Share = 0.0  # decay of the averaged weights, which are the ones to use; 0 uses the last ones
     rate_linear: bool = False  # after ``decay_at`` the learning rate falls linearly, to 1 / ``decay`` at the end
     # Share of phase 1 that trains the flow alone, against the exact flow. 60 s of it did as much as 150 s together with
     # the photometric losses, which disturb a flow that is still wrong.
@@ -96,6 +102,11 @@ class TrainingConfig(Configuration):
             raise ValueError("flow_weight: expected more than 0 where flow_warmup trains the flow alone, got 0")
 
     @property
+    def largest_norm(self) -> float:
+        """``clip``, infinite where nothing is clipped."""
+        return math.inf if self.clip is None else self.clip
+
+    @property
     def warmup_steps(self) -> int:
         """Steps that train nothing but the flow."""
         return round(self.flow_warmup * self.steps) if self.phase == 1 else 0
@@ -138,6 +149,7 @@ def training(preset: str = "tiny", recipe: Recipe = "strict", phase: Literal[1, 
     )
     return plain.replace(
         learning_rate=1e-3, decay=25.0, decay_at=0.5, rate_linear=True, lambdas=lambdas, clip=2.0, rate_warmup=100,
+        ema=0.998, target_detach=True,
         flow_warmup=0.75, flow_weight=5.0, coarse_flow=1.0, rgb_loss=0.1, mask_loss=0.15, painted_loss=1.0,
         alpha_loss=0.6, cross_pairs=0.3, hard_pairs=0.7, region_weights=(16.0, 12.0), sparse_terms=4,
         frozen_warp=0.35, volume_weight=3.0, depth_weight=0.05, relight=0.4, observed=0.3, hole_dilation=3,

@@ -204,7 +204,7 @@ def learning(row: Steps, device: str) -> Work:
         terms = loss_total(step(batch, last), config.lambdas, judge=step.judge.name, extensions=config.extensions(last))
         optimiser.zero_grad(set_to_none=True)
         terms.total.backward()
-        torch.nn.utils.clip_grad_norm_(renderer.parameters(), config.clip)
+        torch.nn.utils.clip_grad_norm_(renderer.parameters(), config.largest_norm)
         optimiser.step()
 
     return run
