@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from flow3d import assets
 from flow3d.evaluation.scores.catalogue import SCORES
 from flow3d.evaluation.scores.statistics import OverSeeds, over_seeds
-from flow3d.experiments.ablations import VARIANTS
 from flow3d.experiments.ablations.report import values_of
 from flow3d.experiments.ablations.results import restored
+from flow3d.experiments.ablations.variants import Row, is_of_today, rows_of
 from flow3d.experiments.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
@@ -49,25 +49,33 @@ def read_runs(name: str, key: str) -> list[dict[str, Any]]:
     return [restored(run) for run in runs]
 
 
+def latest(results: Results) -> Results:
+    """The results of today's recipes; where there are none, all, which are of earlier ones."""
+    return [result for result in results if is_of_today(result)] or results
+
+
 def differences(results: Results, variant: str, score: str) -> dict[int, float]:
     """By seed: a variant's number less its baseline's; seeds that lack one are left out."""
-    here, there = (values_of(results, name, score) for name in (variant, VARIANTS[variant].baseline))
+    if (row := rows_of(results).get(variant)) is None:
+        return {}
+    here, there = (values_of(results, name, score) for name in (variant, row.baseline))
     return {seed: here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())}
 
 
 def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
     """For every variant, how far each seed is from the baseline's: blue is better, red is worse."""
-    names = [name for name in VARIANTS if any(differences(results, name, score) for score in scores)]
-    if not names:
+    results = latest(results)
+    rows = [row for row in rows_of(results).values() if any(differences(results, row.name, score) for score in scores)]
+    if not rows:
         return _nothing("ablate")
-    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
+    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(rows)) as (figure, axes):
         for column, (cell, score) in enumerate(zip(axes[0], scores, strict=True)):
             sign = _sign(score)
-            for line, name in enumerate(names):
-                gaps = np.array(list(differences(results, name, score).values()))
+            for line, row in enumerate(rows):
+                gaps = np.array(list(differences(results, row.name, score).values()))
                 _dots(cell, gaps, line, [BETTER if sign * value > 0 else WORSE for value in gaps])
             cell.axvline(0, color=INK, linewidth=0.9)
-            _rows(cell, [_label(name) for name in names] if not column else None, len(names))
+            _rows(cell, [_label(row) for row in rows] if not column else None, len(rows))
             cell.set_title(SCORES[score].heading, fontsize=9)
             cell.set_xlabel("better →" if sign > 0 else "← better", fontsize=9)
     return figure
@@ -75,7 +83,7 @@ def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
 
 def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
     """One line for each claim of the paper and each score: the change without the part, and what it shows."""
-    lines = []
+    results, lines = latest(results), []
     for variant, table in PAPER.items():
         for score in scores:
             gaps = differences(results, variant, score)
@@ -157,12 +165,12 @@ def _sign(score: str) -> int:
     return SCORES[score].sign
 
 
-def _label(variant: str) -> str:
-    """A variant and the table it tests; an extension of "strict, quick" is shown without that name."""
-    short = variant.replace("strict, quick + ", "+ ")
-    if VARIANTS[variant].recipe == "strict" and "+" not in variant:
+def _label(row: Row) -> str:
+    """A row and the table it tests; an extension of "strict, quick" is shown without that name."""
+    short = row.name.replace("strict, quick + ", "+ ")
+    if row.recipe == "strict" and "+" not in row.name:
         return short
-    return f"{short} · {PAPER[variant]}" if variant in PAPER else f"{short} · ours"
+    return f"{short} · {PAPER[row.name]}" if row.name in PAPER else f"{short} · ours"
 
 
 def _nothing(command: str) -> Figure:
