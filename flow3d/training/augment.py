@@ -14,7 +14,10 @@ from ..datasets.batch import Batch
 from .error_bank import ErrorBank
 
 TINT = 0.3  # of the change of light, how much differs between the colours
-WOBBLE = 0.35  # how far, in steps of alpha, a found matte's edge strays: two pixels, as GrabCut's does
+# A found matte's edge: a ramp of 5 px is moved along alpha and made steeper again, so it strays by up to 1.5 px, as
+# GrabCut's does. Moved further, alpha would change where no edge is.
+STEEPER = 2.5
+WOBBLE = 0.5 - 0.5 / STEEPER
 KNOTS = 6  # across a frame, between which the edge strays smoothly
 
 
@@ -56,8 +59,9 @@ def observe(batch: Batch, rng: np.random.Generator, share: float, bank: ErrorBan
 
 
 def _strayed(alpha: Float[Tensor, "B 1 S S"], rng: np.random.Generator) -> Float[Tensor, "B 1 S S"]:
-    """A matte whose edge lies up to two pixels elsewhere."""
+    """A matte whose edge lies up to 1.5 pixels elsewhere."""
     noise = torch.from_numpy(rng.uniform(-WOBBLE, WOBBLE, (len(alpha), 1, KNOTS, KNOTS))).float().to(alpha.device)
     shift = functional.interpolate(noise, alpha.shape[-2:], mode="bicubic", align_corners=True)
+    shift = shift.clamp(-WOBBLE, WOBBLE)  # the curves between the knots overshoot them
     soft = functional.avg_pool2d(functional.pad(alpha, (2, 2, 2, 2), mode="replicate"), 5, 1)  # a ramp 5 px wide
-    return (0.5 + 2.5 * (soft - 0.5 + shift)).clamp(0, 1)
+    return (0.5 + STEEPER * (soft - 0.5 + shift)).clamp(0, 1)

@@ -41,13 +41,13 @@ class Flow:
         pixel_flow: the same seen from the front, in pixels: weighted over depth where the model learns the weights
             (``rgb_warp``), else the mean over depth.
         coarse: ``pixel_flow`` without the residual flow; None where the model does not learn the weights.
-        shares: the weights over depth; None where the model does not learn them.
+        shares: the weights over depth, 1 for a 2D network's one slice; None where the model does not learn them.
     """
 
     flow: Float[Tensor, "B 3 D H W"]
     pixel_flow: Float[Tensor, "B 2 S S"]
     coarse: Float[Tensor, "B 2 S S"] | None = None
-    shares: Float[Tensor, "B 1 D H W"] | None = None
+    shares: Float[Tensor, "B 1 d H W"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Warped:
     image: Float[Tensor, "B 3 S S"]
     pixels: Float[Tensor, "B 3 S S"] | None = None
     coarse: Float[Tensor, "B 2 S S"] | None = None
-    shares: Float[Tensor, "B 1 D H W"] | None = None
+    shares: Float[Tensor, "B 1 d H W"] | None = None
 
 
 class WarpingStage(nn.Module):

@@ -66,7 +66,7 @@ def correlation(rows: Sequence[Row], what: str) -> Estimate:
     def pooled(sums: np.ndarray) -> np.ndarray:
         count, own, true, own_own, true_true, own_true = (sums[..., k] for k in range(len(MOMENTS)))
         spread = (own_own - own**2 / count) * (true_true - true**2 / count)
-        return (own_true - own * true / count) / np.sqrt(spread)
+        return np.asarray((own_true - own * true / count) / np.sqrt(spread))
 
     return estimate(table, pooled)
 
