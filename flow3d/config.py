@@ -19,6 +19,7 @@ Widths = Annotated[tuple[Width, ...], Range(1, 10)]
 Depth = Annotated[int, Range(1, 128)]
 Halvings = Annotated[int, Range(0, 7)]
 Stride = Annotated[int, Range(1, 2)]
+Margin = Annotated[int, Range(0, 16)]
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,17 @@ class RendererConfig(Configuration):
     adain_in: Literal["decoder", "encoder", "both"] = "decoder"  # side of the TransUNet: 6.1 says decoder, 3.3 encoder
 
     # Extensions of the refiner (the paper has none of these)
-    refiner_alpha: bool = False  # predict a matte beside the colours, instead of running a matting network on them
+    # Predict a matte beside the colours. The paper is silent on the matte of a drawn face; without this, the source's
+    # is warped by the flow's mean over depth.
+    refiner_alpha: bool = False
     refine_residual: bool = False  # change the decoded warp instead of painting anew
     # Start the matte from the source's warped matte instead of an even grey, which left a dark rim beside a turned head
     # for hundreds of steps. No shipped weights have it.
     matte_residual: bool = False
+
+    # Demodulate the weights of both TransUNets' last two levels (StyleGAN2) instead of normalising what they give.
+    # Before an instance norm a network may hide a scale in one huge value; it was seen as a white spot at the collar.
+    norm_safe: bool = False
 
     # Extensions of the inpainter
     hole_mask: bool = False  # show the network the hole; section 3.4 gives it the image alone
@@ -70,6 +77,9 @@ class RendererConfig(Configuration):
     hole_fill: bool = False
     paste_known_background: bool = False  # keep the background that the source shows
     paste_person: bool = False  # keep the projected person too; painting it a second time would blur it
+    # Paint what the person hides once per source, and lay each frame's person over it: it cannot flicker.
+    background_plate: bool = False
+    hole_margin: Margin = 0  # pixels around the source's matte that count as hidden too: their colours are mixed
 
     # Extensions of the warp
     source_coefficients: bool = False  # give the flow network the source's motion too
@@ -78,6 +88,8 @@ class RendererConfig(Configuration):
     # Compute the flow of a rigidly moving head from both poses. The flow network sees the source warped by that flow
     # and adds the rest; the motion vector then ends in the pose. No shipped weights have it.
     pose_flow: bool = False
+    # Give the residual, which is 2D, to the slices that are seen, in proportion; else it moves all slices alike.
+    residual_where_seen: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,6 +105,12 @@ class RendererConfig(Configuration):
             raise ValueError("hole_mask: expected True where hole_fill is, got False")
         if self.matte_residual and not (self.refiner_alpha and self.rgb_warp):
             raise ValueError("matte_residual: expected False without refiner_alpha and rgb_warp, got True")
+        if self.residual_where_seen and not (self.rgb_warp and self.residual_flow):
+            raise ValueError("residual_where_seen: expected False without rgb_warp and residual_flow, got True")
+        if self.background_plate and not (self.paste_person and self.paste_known_background and self.separate):
+            raise ValueError(
+                "background_plate: expected False without separate, paste_person and paste_known_background, got True"
+            )
         if self.pose_flow and not (self.source_coefficients and self.flow_dimensions == 3):
             raise ValueError("pose_flow: expected False without source_coefficients and a 3D flow, got True")
         if self.pose_flow and self.flow_volume[1] < 2:
@@ -158,6 +176,7 @@ _SIZES: dict[str, dict[str, Any]] = {
 _EXTENDED = dict(
     adain_style="channel", refiner_alpha=True, hole_mask=True, hole_fill=True, paste_known_background=True,
     paste_person=True, source_coefficients=True, rgb_warp=True, residual_flow=True, refine_residual=True,
+    pose_flow=True, matte_residual=True, norm_safe=True, background_plate=True, hole_margin=1, residual_where_seen=True,
 )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from .preprocessing.images import check_image
 from .preprocessing.matting import grabcut, seeded_grabcut
 from .sizes import WINDOW_SHAPE
 from .stages import Prepared, Projected, Stages
-from .synthesis import Inpainter, Refiner, cut_out, hole_of, project
-from .warping import MappingNetwork, Warped, WarpingStage, flow_to_image, warp_pixels
+from .synthesis import FILL, Inpainter, Refiner, cut_out, hole_of, project, widen
+from .warping import Encoded, MappingNetwork, Warped, WarpingStage, flow_to_image, warp_pixels
 from .weights import load_model, save_folder
 
 Matting = Callable[[Float[Tensor, "3 S S"]], Float[Tensor, "1 S S"]]
@@ -98,7 +98,20 @@ class FlowRenderer(nn.Module):
         if tuple(alpha.shape) != (1, size, size):
             raise ValueError(f"alpha: expected shape (1, {size}, {size}), got {tuple(alpha.shape)}")
         image, matte = source[None], alpha[None]
-        return Prepared(image, matte, self.warping.encode(cut_out(image, matte)), motion)
+        return self.ready(image, matte, motion, self.warping.encode(cut_out(image, matte)))
+
+    def ready(
+        self,
+        image: Float[Tensor, "B 3 S S"],
+        alpha: Float[Tensor, "B 1 S S"],
+        motion: Float[Tensor, "B Z"] | None,
+        encoded: Encoded,
+        extra: int = 0,
+    ) -> Prepared:
+        """Join what is known of sources, and paint their plates; ``extra`` pixels are added to ``hole_margin``."""
+        hidden = widen(alpha, self.config.hole_margin + extra)
+        plate = self.inpainter.plate(image, hidden) if self.config.background_plate else None
+        return Prepared(image, alpha, encoded, motion, hidden, plate)
 
     def stages(self, source: Prepared, driving_windows: Float[Tensor, "B 73 27"]) -> Stages:
         """Every intermediate of one source, for a batch of raw driving windows."""
@@ -126,10 +139,13 @@ class FlowRenderer(nn.Module):
 
     def finish(self, source: Prepared, z: Float[Tensor, "B Z"], warped: Warped, person: Projected) -> Stages:
         """Stage 4: lay the person over the source's background, and fill the hole."""
-        composite = project(person.foreground, person.alpha, source.image, source.alpha)
-        hole, known = hole_of(source.alpha, person.alpha), (1 - source.alpha) * (1 - person.alpha)
-        painted = self.inpainter.paint(composite, hole, z, known)
-        output = self.inpainter.paste(painted, composite, hole, known)
+        composite = project(person.foreground, person.alpha, source.image, source.hidden)
+        hole, known = hole_of(source.hidden, person.alpha), (1 - source.hidden) * (1 - person.alpha)
+        if source.plate is None:
+            painted = behind = self.inpainter.paint(composite, hole, z, known)
+        else:  # the person already holds FILL in its soft edges, and the plate alone shows through them
+            painted, behind = person.foreground + (1 - person.alpha) * (source.plate - FILL), source.plate
+        output = self.inpainter.paste(behind, composite, hole, known)
         return Stages(z, warped, person, composite, hole, painted, output, source.encoded.volume)
 
     def reenact(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,19 +21,28 @@ class Prepared:
         alpha: their mattes.
         encoded: what the warping stage computed from them.
         motion: their own motion vectors, None where they are not known.
+        hidden: where they do not show the background: their mattes, widened by ``hole_margin``.
+        plate: the background as the inpainter paints it without a person; None in a model without
+            ``background_plate``.
     """
 
     image: Float[Tensor, "B 3 S S"]
     alpha: Float[Tensor, "B 1 S S"]
     encoded: Encoded
     motion: Float[Tensor, "B Z"] | None
+    hidden: Float[Tensor, "B 1 S S"]
+    plate: Float[Tensor, "B 3 S S"] | None = None
 
     def expand(self, batch: int) -> Prepared:
         """One source for ``batch`` motions, without a copy."""
-        image, alpha = (t.expand(batch, -1, -1, -1) for t in (self.image, self.alpha))
-        return Prepared(
-            image, alpha, self.encoded.expand(batch), None if self.motion is None else self.motion.expand(batch, -1)
+
+        def repeated(value: Tensor | None) -> Any:
+            return None if value is None else value.expand(batch, *value.shape[1:])
+
+        image, alpha, motion, hidden, plate = map(
+            repeated, (self.image, self.alpha, self.motion, self.hidden, self.plate)
         )
+        return Prepared(image, alpha, self.encoded.expand(batch), motion, hidden, plate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +67,8 @@ class Stages:
         person: stage 3: the refined person and the matte it is projected with.
         composite: the person on the source's background, blank where the source's person stood.
         hole: 1 where background must be invented.
-        painted: the inpainter's own picture, before known pixels are pasted back.
+        painted: the inpainter's own picture, before known pixels are pasted back; with ``background_plate``, the
+            person over the plate.
         output: the frames.
         volume: the source's feature volume f.
     """

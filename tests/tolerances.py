@@ -97,6 +97,13 @@ VOLUME = {
     ),
     "rigid flow": (6e-3, "pixels; measured 1.9e-3: linear between slices that lie 0.055 head half-heights apart"),
     "no turn": (4e-5, "pixels of 64; measured 1.3e-5: a rotation times its inverse, in float32"),
+    "dz of the surface": (4e-5, "pixels; measured 1.3e-5: distances near 7 head half-heights in float32, times 13 px"),
+    "voxel centres, median": (0.1, "voxels; measured 0.030: four pixels around a voxel's centre, whose surface bends"),
+    "rigid on the head": (
+        1.5e-5,
+        "voxels; measured 5.0e-6: positions near 16 voxels, through two rotations in float32",
+    ),
+    "moved away": (1e-5, "head half-heights, and slices; measured 3e-6"),
 }
 
 # Networks in float32, layer by layer against their formulas.
@@ -108,6 +115,10 @@ NETWORKS = {
     "one motion or three": (1.3e-5, "measured 4.2e-6: convolutions of another batch add in another order"),
     "constant": (2e-7, "measured 6e-8: one step of float32 below 1"),
     "nearly one": (8.1e-3, "2 % of 0.4: colours are pulled to 0.98 of themselves; measured 8e-3"),
+    "norm of four times": (2e-4, "measured 6.3e-5: eps of 1e-5 beside a variance, and beside 16 times that"),
+    "residual on voxels": (1.2e-6, "voxels; measured 3.6e-7: a share divided by a sum of squares, in float32"),
+    "residual on pixels": (3e-6, "pixels; measured 9.5e-7: as above, between voxels"),
+    "over a plate": (6e-7, "measured 1.8e-7: three sums of colours, each rounded near 1"),
 }
 
 # ONNX graphs run by onnxruntime, against PyTorch; of the largest value, or of 1.
@@ -130,6 +141,9 @@ TRAINING = {
     "replayed loss": (1e-3, "relative: a card's atomics add in any order; no run on a card is recorded"),
     "replayed gradient": (2e-2, "of its largest: as above; no run on a card is recorded"),
     "mean colour": (4e-6, "measured 1.4e-6: 27 products in another order, of colours up to 2.6"),
+    "no slope": (1e-8, "measured 1.5e-9; 4e-4 for even weights"),
+    "relit": (6e-7, "of a range of 2; measured 1.7e-7: a gain and an offset in float32"),
+    "strayed area": (0.03, "relative; measured 0.006: edges stray either way"),
 }
 
 # The coefficient regressor: the network in float32, and what its shipped weights see on six persons, 36 frames.
@@ -158,8 +172,11 @@ CACHE = {
 EVALUATION = {
     "by hand": (2e-7, "measured 6e-8: a blur's 17 products, summed near 0.3"),
     "scikit-image": (1e-4, "the limit that the project sets, in dB and SSIM; measured 2e-6: float32 against float64"),
+    "four decimals": (5e-5, "a number worked out by hand, written down with four decimals or five"),
+    "three decimals": (5e-4, "a number of a table, written down with three decimals"),
     "decibels": (6e-6, "dB; measured 1.9e-6: a mean square in float32"),
     "Fréchet": (1e-9, "relative; measured 1e-12: a root by singular values against one by hand, in float64"),
+    "one in twenty": (0.014, "of 4,000 draws: four standard errors of .0034; measured 0.006"),
     "bootstrap": (0.05, "relative: 2,000 resamples know an interval to 5 %; measured 0.003"),
     "mean of a ramp": (6e-6, "measured 1.8e-6: float32 means of 27 numbers of up to 100"),
     "explained by the mean": (1e-12, "measured 1.5e-14: sums of 80 squares in float64"),

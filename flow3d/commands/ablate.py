@@ -6,7 +6,6 @@ import argparse
 
 from ..datasets.cache import FrameCache
 from ..evaluation.pairs.protocols import pair_lists
-from ..experiments.ablations.error_bank import ErrorBank
 from ..experiments.ablations.report import ablation_report
 from ..experiments.ablations.results import stored, write_json
 from ..experiments.ablations.run import Budget, run_variants
@@ -14,6 +13,7 @@ from ..experiments.ablations.variants import VARIANTS
 from ..files import write_whole
 from ..perception.regressor import CoefficientRegressor
 from ..threads import one_thread
+from ..training.error_bank import ErrorBank
 from .messages import naming, say
 from .outputs import writable
 from .parser import Parser, one_of, seed, whole

@@ -12,7 +12,7 @@ from ..experiments.ablations.results import stored, write_json
 from ..experiments.ablations.run import Budget
 from ..experiments.rivals.registry import ABSENT, RIVALS, rival
 from ..experiments.rivals.report import rivals_report, rivals_sheet
-from ..experiments.rivals.run import OURS, OURS_WITH_POSE, OWN, Runner, budget_of, measure_baselines
+from ..experiments.rivals.run import OURS, OWN, UNTOLD, Runner, budget_of, measure_baselines
 from ..files import write_whole
 from ..threads import one_thread
 from .messages import naming, say
@@ -20,7 +20,7 @@ from .outputs import writable
 from .parser import Parser, one_of, seed, whole
 
 AFTER_STOP = "what is done is kept; run the same command again, and it goes on"
-SHORT = {"ours": OURS, "told": OURS_WITH_POSE}  # names to type for our own methods
+SHORT = {"ours": OURS, "untold": UNTOLD}  # names to type for our own methods
 
 
 def add_options(parser: Parser) -> None:
@@ -32,7 +32,7 @@ def add_options(parser: Parser) -> None:
         nargs="+",
         **one_of((*SHORT, *OWN, *RIVALS, *ABSENT)) | {"metavar": "METHOD"},
         default=[*OWN, *RIVALS],
-        help="ours, told or a rival's name",
+        help="ours, untold (ours without pose_flow) or a rival's name",
     )
     parser.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2])
     parser.add_argument("--preset", **one_of(("micro", "tiny")), default="micro")

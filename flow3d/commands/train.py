@@ -11,6 +11,7 @@ from ..threads import set_threads
 from ..training.checkpoint import read_checkpoint
 from ..training.config import training
 from ..training.frames import hold_on_card
+from ..training.perceptual import perceptual
 from ..training.trainer import Trainer
 from .messages import naming, progress, say
 from .outputs import writable
@@ -35,6 +36,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--seed", type=seed, help="seed of the first weights and of the order of the pairs")
     parser.add_argument("--batch", type=whole(1), help="pictures per step and process, both directions counted")
     parser.add_argument("--features", help="network of the perceptual losses: vgg19, head or pyramid")
+    parser.add_argument("--vgg", metavar="FILE", help="torchvision's weights of VGG-19; the losses look through it")
     parser.add_argument(
         "--threads", type=whole(1), default=1, help="threads of torch in each process; more are slower on busy cores"
     )
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         FloatingPointError: a loss is not finite; the last checkpoint stays.
-        ValueError: options that do not fit each other, the data, or the checkpoint.
+        ValueError: options that do not fit each other, the data, or the checkpoint; or ``vgg`` is not VGG-19's file.
         OSError: no such data or weights, or ``out`` cannot be written.
     """
     set_threads(options.threads)
@@ -74,8 +76,14 @@ def _train(options: argparse.Namespace) -> int:
     changes = {
         name: value for name in ("steps", "seed", "batch", "features") if (value := getattr(options, name)) is not None
     }
+    if options.vgg is not None:
+        changes.setdefault("features", "vgg19")
     config = changed(config.replace(**changes), "--set", options.set)
     described = changed(described, "--model", options.model)
+    if options.vgg is not None and config.features != "vgg19":
+        raise ValueError(f"--vgg: expected features 'vgg19' beside it, got {config.features!r}")
+    with naming("--vgg", "weights"):
+        judge = perceptual(config.features, weights=options.vgg)
     with naming("--data"):
         data = FrameCache(options.data)
     with naming("--held-out"):
@@ -83,7 +91,7 @@ def _train(options: argparse.Namespace) -> int:
     with naming("--start", "name_or_folder"):
         trainer = Trainer(
             config, data, options.out, resume=options.resume, start=options.start, held_out=held_out,
-            described=described,
+            described=described, judge=judge,
         )  # fmt: skip
     hold_on_card((data, held_out), trainer.accelerator.device)
     outcome = trainer.run(minutes=options.minutes)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..morphable import Camera
-from ..morphable.coefficients import index
+from ..morphable.coefficients import POSE, index
 from ..morphable.flow import Geometry, flow_between
+from ..morphable.volume_flow import LAYERS, Rays, surface_flow, volume_side
 from ..preprocessing.images import from_bytes, mask_from_bytes
 from ..sizes import COEFFICIENT_COUNT, RADIUS
 from .batch import Batch
 
-VERSION = 2
+VERSION = 3
 DESCRIPTION, UNFINISHED = "cache.json", "unfinished.json"  # of a finished cache, and of one that is being built
 COUNTS = ("identities", "frames", "size", "every", "clips", "vertices")  # numbers of 1 or more in a description
 # one of these differs in a hard pair; blinks are rarest and smallest, so they are drawn twice as often
@@ -30,7 +31,8 @@ YAW = index("yaw")
 
 def _layout(identities: int, frames: int, every: int, size: int, vertices: int) -> dict[str, tuple[str, tuple]]:
     """Every array's type and shape; I identities, M frames."""
-    pixels = (identities, frames, size, size)
+    pixels, side = (identities, frames, size, size), volume_side(size)
+    rays = (identities, frames, LAYERS, side, side)
     return {
         "black": ("uint8", (identities, frames, 3, size, size)),  # the person on black
         "alpha": ("uint8", pixels),
@@ -40,6 +42,10 @@ def _layout(identities: int, frames: int, every: int, size: int, vertices: int) 
         "depth": ("float32", pixels),  # infinite on the background
         "material": ("int8", pixels),  # -1 on the background
         "vertices": ("float32", (identities, frames, vertices, 3)),  # x and y in pixels, distance from the camera
+        "ray_corners": ("int16", (*rays, 3)),  # of every surface along a ray, see flow3d.morphable.volume_flow
+        "ray_weights": ("float32", (*rays, 2)),
+        "ray_depth": ("float32", rays),  # behind the head's centre plane, infinite where no surface is left
+        "ray_head": ("bool", rays),
         "background": ("uint8", (identities, 3, size, size)),
         "coefficients": ("float32", (identities, frames * every, COEFFICIENT_COUNT)),
     }
@@ -167,9 +173,14 @@ class FrameCache:
             sides = ((source, target), (target, source))
             source, target = ({k: torch.cat([a[k], b[k]]) for k in a} for a, b in sides)
         flow, visible = flow_between(_geometry(target), _geometry(source), Camera().pixels_per_unit(self.size))
+        surfaces = surface_flow(_rays(target), source["vertices"], self.size)
+        poses = {
+            f"{name}_pose": side["window"][:, POSE, RADIUS] for name, side in (("source", source), ("target", target))
+        }
         parts = ("image", "black", "alpha", "window")
         pictures = [side[name] for name in parts for side in (source, target)]
-        return Batch(*pictures, flow, visible, target["labels"].long()[:, None])
+        labels = target["labels"].long()[:, None]
+        return Batch(*pictures, flow=flow, visible=visible, labels=labels, surfaces=surfaces, **poses)
 
     def _side(self, who: NDArray[np.int64], frame: NDArray[np.int64]) -> dict[str, Tensor]:
         side = {n: self._rows(n, who, frame) for n in self.arrays if n not in ("background", "coefficients")}
@@ -192,6 +203,15 @@ class FrameCache:
 
 
 def _geometry(side: dict[str, Tensor]) -> Geometry:
-    """The stored frames as the exact flow needs them, with the third barycentric weight."""
-    weights = torch.cat([side["weights"], 1 - side["weights"].sum(-1, keepdim=True)], -1)
+    """The stored frames as the exact flow needs them."""
+    weights = _third(side["weights"])
     return Geometry(side["corners"], weights, side["depth"], side["material"], side["alpha"], side["vertices"])
+
+
+def _rays(side: dict[str, Tensor]) -> Rays:
+    return Rays(side["ray_corners"], _third(side["ray_weights"]), side["ray_depth"], side["ray_head"])
+
+
+def _third(weights: Tensor) -> Tensor:
+    """Barycentric coordinates with the one that is not stored."""
+    return torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)

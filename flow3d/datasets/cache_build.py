@@ -18,6 +18,7 @@ import torch
 from ..checks import Whole, check_integer, check_size
 from ..files import write_whole
 from ..morphable import Coefficients, Person, ProceduralHead, making_faces, talking_head
+from ..morphable.volume_flow import rays_of
 from ..preprocessing.images import mask_to_bytes, to_bytes
 from .cache import DESCRIPTION, UNFINISHED, VERSION, FrameCache, open_array, read_description, shapes
 from .pairs import BLOCK, driver_of
@@ -164,7 +165,7 @@ def _render_identity(folder: Path, described: Mapping[str, int], number: int) ->
     arrays["coefficients"][number] = motion.values.numpy()
     for k in range(described["frames"]):
         frame = person.render(motion.frame(k * every), size)
-        hit, face = frame.surface.hit, frame.surface.face.clamp_min(0)
+        hit, face, rays = frame.surface.hit, frame.surface.face.clamp_min(0), rays_of(frame)
         values = {
             "black": to_bytes(frame.alpha * frame.foreground - (1 - frame.alpha)).numpy(),
             "alpha": mask_to_bytes(frame.alpha[0]).numpy(),
@@ -173,7 +174,11 @@ def _render_identity(folder: Path, described: Mapping[str, int], number: int) ->
             "weights": frame.surface.weights[..., :2].numpy(),
             "depth": frame.surface.depth.numpy(),
             "material": torch.where(hit, person.material[face], -1).numpy(),
-            "vertices": torch.cat([frame.screen, frame.vertex_depth[:, None]], 1).numpy(),
+            "vertices": frame.placed.numpy(),
+            "ray_corners": rays.corners[0].numpy(),
+            "ray_weights": rays.weights[0, ..., :2].numpy(),
+            "ray_depth": rays.depth[0].numpy(),
+            "ray_head": rays.head[0].numpy(),
         }
         for name, value in values.items():
             arrays[name][number, k] = value

@@ -9,7 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..checks import Whole, check_integer, check_size
-from ..morphable import Person, exact_flow, random_alpha, talking_head
+from ..morphable import Coefficients, Person, exact_flow, random_alpha, talking_head
+from ..morphable.coefficients import POSE
+from ..morphable.volume_flow import Surfaces, VolumeTruth, rays_of, surface_flow, volume_truth
+from ..sizes import RADIUS
+
+Moment = tuple[Coefficients, int]  # a clip's coefficients and the number of a frame
 
 CLIP_FRAMES = 160  # 6.4 s, long enough for the head to turn away and back
 APART = 12  # frames: half a second
@@ -32,6 +37,8 @@ class Pair:
         visible: where a point is seen in both target and source.
         labels: (1,H,W) parts of the target, integers of ``flow3d.morphable.PARTS``.
         yaw_difference: degrees between source and target.
+        surfaces: every surface along the rays of the target's volume, with its exact displacement.
+        source_foreground, source_depth: colours of the source's person and the depth of each pixel, head half-heights.
     """
 
     source: Float[Tensor, "3 H W"]
@@ -46,6 +53,14 @@ class Pair:
     visible: Float[Tensor, "1 H W"]
     labels: Int[Tensor, "1 H W"]
     yaw_difference: float
+    surfaces: Surfaces
+    source_foreground: Float[Tensor, "3 H W"]
+    source_depth: Float[Tensor, "1 H W"]
+
+    def volume_truth(self, depths: Float[Tensor, " D"]) -> VolumeTruth:
+        """What is true at every voxel of the target's volume; see :func:`flow3d.morphable.volume_flow.volume_truth`."""
+        source, target = (window[POSE, RADIUS][None] for window in (self.source_window, self.driving_window))
+        return volume_truth(self.surfaces, source, target, depths)
 
     @property
     def seen(self) -> Bool[Tensor, "H W"]:
@@ -108,9 +123,38 @@ def make_pair(seed: Whole, size: int = 64, cross: bool = False) -> Pair:
     person, motion = person_of(seed), talking_head(CLIP_FRAMES, seed)
     moves = talking_head(CLIP_FRAMES, driver_of(seed)) if cross else motion
     first, second = two_frames(seed, motion["yaw"])
+    driver = person_of(driver_of(seed)) if cross else person
+    return pair_of(person, (motion, first), driver, (moves, second), size)
+
+
+def make_expression_pair(seed: Whole, size: int = 64) -> Pair:
+    """The self-ID pair of a seed with the source's pose in both frames: only the expression differs.
+
+    Raises:
+        TypeError, ValueError: see :func:`make_pair`.
+    """
+    seed, size = check_integer(seed, "seed", 0), check_size(size)
+    person, motion = person_of(seed), talking_head(CLIP_FRAMES, seed)
+    first, second = two_frames(seed, motion["yaw"])
+    still = motion.values.clone()
+    still[:, POSE] = still[first, POSE]
+    held = Coefficients(still)
+    return pair_of(person, (held, first), person, (held, second), size)
+
+
+def pair_of(person: Person, start: Moment, driver: Person, end: Moment, size: int) -> Pair:
+    """The pair of a person at one moment and a driver at another; ``driver`` may be the person.
+
+    Args:
+        person: the source; the true answer shows them too.
+        start, end: of the source and of what drives it: a clip's coefficients, and the number of a frame.
+        driver: who is seen in the driving frame.
+        size: side of the images in pixels.
+    """
+    (motion, first), (moves, second) = start, end
     source = person.render(motion.frame(first), size)
     target = person.render(moves.frame(second), size)
-    driving = person_of(driver_of(seed)).render(moves.frame(second), size) if cross else target
+    driving = target if driver is person else driver.render(moves.frame(second), size)
     flow, visible = exact_flow(target, source)
     yaw = torch.rad2deg((moves["yaw"][second] - motion["yaw"][first]).abs())
     return Pair(
@@ -126,4 +170,7 @@ def make_pair(seed: Whole, size: int = 64, cross: bool = False) -> Pair:
         visible=visible,
         labels=target.labels,
         yaw_difference=float(yaw),
+        surfaces=surface_flow(rays_of(target), source.placed[None], size),
+        source_foreground=source.foreground,
+        source_depth=source.depth,
     )

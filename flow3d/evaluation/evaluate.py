@@ -17,7 +17,9 @@ from ..renderer import FlowRenderer
 from ..threads import one_thread
 from .measure.edits import EDITS, EXACT, FLOW_ALONE, OUTPUT, measure_edits
 from .measure.method import Method, renderer_method
-from .measure.pair_rows import Pairs, Row, measure_pairs
+from .measure.observed import observed_rows
+from .measure.pair_rows import Pairs, Row, measure_pairs, reenact_pair
+from .measure.volume_rows import depth_row
 from .pairs.protocols import FIRST_SEED, WIDE, pair_lists, self_seeds
 from .report import quality_tables as tables
 from .report import sheets
@@ -25,19 +27,26 @@ from .report.controls import control_table
 from .report.run_record import NOTES, run_settings
 from .report.speed import SETTLED, frame_seconds, memory_table, speed_table
 from .report.table import Table
+from .report.volume_table import volume_table
 from .report.write import as_csv, write_report
 
+OBSERVED = 40  # pairs of each list that are also measured from observed inputs, which takes most of a second each
 SHOWN, WORST = 10, 10  # rows of a contact sheet
 
 
 def quality(
     method: Method, untrained: Method, lists: Mapping[str, Pairs], identities: int, size: int
 ) -> tuple[dict[str, Table], dict[str, dict[int, Row]]]:
-    """All tables that do not depend on the machine, and the rows of ``lists``: "self", "cross" and "wide" pairs."""
-    rows = {name: measure_pairs(method, lists[name]) for name in ("self", "cross")}
+    """All tables that do not depend on the machine, and the rows of ``lists``, as :func:`pair_lists` names them."""
+    rows = {name: measure_pairs(method, lists[name], depth_row) for name in ("self", "cross")}
+    still = [depth_row(pair, reenact_pair(method, pair)) for pair in lists["expression"].values()]
     more = {seed: pair for seed, pair in lists["wide"].items() if seed not in rows["self"]}
     wide = rows["self"] | measure_pairs(method, more)
     rows["wide"] = {seed: wide[seed] for seed in lists["wide"]}
+    observed = {
+        name: observed_rows(method, lists[name], name == "cross", list(lists[name])[:OBSERVED])
+        for name in ("self", "cross")
+    }
     plain = {name: list(by_seed.values()) for name, by_seed in rows.items()}
     edits = measure_edits(method, self_seeds(identities), size)
     results = {
@@ -45,10 +54,14 @@ def quality(
         "Cross-ID, against the true answer: PSNR": tables.picture_table(plain["cross"], cross=True),
         "Self-ID: error of the flow over the zero flow's": tables.flow_table(plain["self"]),
         "Cross-ID: error of the flow over the zero flow's": tables.flow_table(plain["cross"], cross=True),
+        "Self-ID: how three-dimensional the flow is": volume_table(plain["self"], still),
         "One coefficient edited": tables.edit_table(edits[OUTPUT], edits[EXACT]),
         "One coefficient edited, warped pixels alone": tables.edit_table(
             edits.get(FLOW_ALONE, {}), edits[EXACT], asked=False
         ),
+        "Self-ID, exact and observed inputs": tables.observed_table(observed["self"]),
+        "Cross-ID, exact and observed inputs": tables.observed_table(observed["cross"]),
+        "Few pixels": tables.part_table(plain["self"] + plain["cross"]),
         "Sharpness inside the face": tables.sharpness_table(plain["self"], plain["wide"]),
         f"Self-ID beyond {WIDE:.0f}° of yaw": tables.wide_table(plain["wide"]),
         "Background": tables.background_table(plain["self"] + plain["cross"]),

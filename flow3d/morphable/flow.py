@@ -69,7 +69,7 @@ def geometry_of(frame: Frame) -> Geometry:
         depth=surface.depth[None],
         material=torch.where(surface.hit, frame.mesh.material[face], -1)[None],
         alpha=frame.alpha[None],
-        vertices=torch.cat([frame.screen, frame.vertex_depth[:, None]], 1)[None],
+        vertices=frame.placed[None],
     )
 
 

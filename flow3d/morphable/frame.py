@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from .camera import Camera
 from .rasteriser import Surface
 
 # What a pixel shows. "eyes" are the eyeballs and the lids that cover them; "mouth" is the lips and what they open on.
-PARTS = {"background": 0, "skin": 1, "eyes": 2, "mouth": 3, "hair": 4, "clothing": 5, "brows": 6, "neck": 7}
+PARTS = {"background": 0, "skin": 1, "eyes": 2, "mouth": 3, "hair": 4, "clothing": 5, "brows": 6, "neck": 7, "ear": 8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,11 @@ class Frame:
     screen: Float[Tensor, "V 2"]
     vertex_depth: Float[Tensor, " V"]
     mesh: Mesh
+
+    @property
+    def placed(self) -> Float[Tensor, "V 3"]:
+        """All vertices: x and y in pixels, distance from the camera in head half-heights."""
+        return torch.cat([self.screen, self.vertex_depth[:, None]], 1)
 
     @property
     def size(self) -> int:

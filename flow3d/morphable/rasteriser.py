@@ -38,6 +38,55 @@ def rasterise(
         double_sided: triangles that are seen from both sides.
     """
     height, width = (size, size) if isinstance(size, int) else size
+    return nearest(fragments(screen, depth, faces, (height, width), double_sided), (height, width))
+
+
+def peel(
+    screen: Float[Tensor, "V 2"],
+    depth: Float[Tensor, " V"],
+    faces: Int[Tensor, "F 3"],
+    size: int,
+    layers: int,
+    gap: float,
+) -> list[Surface]:
+    """The first ``layers`` surfaces behind every pixel, near to far; triangles are met from both sides.
+
+    It is depth peeling (Everitt, Interactive order-independent transparency, 2001). Each surface lies at least ``gap``
+    behind the one before, so that two skins that nearly touch count once. Arguments as of :func:`rasterise`.
+    """
+    every = torch.ones(len(faces), dtype=torch.bool)
+    found = fragments(screen, depth, faces, (size, size), every)
+    surfaces = []
+    for _ in range(layers):
+        surfaces.append(nearest(found, (size, size)))
+        behind = surfaces[-1].depth.flatten().index_select(0, found.pixel) + gap  # infinite where nothing was seen
+        found = found.chosen((1 / found.closeness >= behind).nonzero()[:, 0])
+    return surfaces
+
+
+@dataclass(frozen=True, eq=False)
+class Fragments:
+    """Every triangle at every pixel centre that it covers, in no order; Q of them."""
+
+    pixel: Int[Tensor, " Q"]  # y * width + x
+    face: Int[Tensor, " Q"]
+    scaled: Float[Tensor, "Q 3"]  # barycentric coordinate over depth, for each corner
+    closeness: Float[Tensor, " Q"]  # 1 / depth
+
+    def chosen(self, which: Int[Tensor, " P"]) -> "Fragments":
+        """Some of them."""
+        return Fragments(*(v.index_select(0, which) for v in (self.pixel, self.face, self.scaled, self.closeness)))
+
+
+def fragments(
+    screen: Float[Tensor, "V 2"],
+    depth: Float[Tensor, " V"],
+    faces: Int[Tensor, "F 3"],
+    size: tuple[int, int],
+    double_sided: Bool[Tensor, " F"] | None = None,
+) -> Fragments:
+    """Which triangles cover which pixel centres; arguments as of :func:`rasterise`."""
+    height, width = size
     x, y = screen.unbind(1)
     a, b, c = faces.unbind(1)
     xs, ys = (torch.stack([v.index_select(0, k) for k in (a, b, c)]) for v in (x, y))  # (3, F)
@@ -74,16 +123,22 @@ def rasterise(
     pixel = (top.long().index_select(0, owner) + down.index_select(0, inside)) * width + px
     scaled = torch.stack([1 - l1 - l2, l1, l2], -1) / distances.index_select(0, owner)  # l_i / depth_i
     closeness = scaled.sum(-1)  # 1 / depth: larger is nearer
+    return Fragments(pixel, kept.index_select(0, owner), scaled, closeness)
+
+
+def nearest(found: Fragments, size: tuple[int, int]) -> Surface:
+    """The nearest of the fragments at every pixel centre."""
+    height, width = size
     # one integer holds nearness in its high bits and the candidate's number in its low ones: the maximum is the nearest
-    key = (closeness.view(torch.int32).long() << 32) | torch.arange(len(owner))
-    best = torch.full((height * width,), -1, dtype=torch.long).scatter_reduce_(0, pixel, key, "amax")
+    key = (found.closeness.view(torch.int32).long() << 32) | torch.arange(len(found.pixel))
+    best = torch.full((height * width,), -1, dtype=torch.long).scatter_reduce_(0, found.pixel, key, "amax")
     hit = best >= 0
-    winner = best[hit] & 0xFFFFFFFF
+    winner = found.chosen(best[hit] & 0xFFFFFFFF)
     face = torch.full((height * width,), -1, dtype=torch.long)
     weights, distance = torch.zeros(height * width, 3), torch.full((height * width,), torch.inf)
-    face[hit] = kept[owner[winner]]
-    weights[hit] = scaled[winner] / closeness[winner, None]
-    distance[hit] = 1.0 / closeness[winner]
+    face[hit] = winner.face
+    weights[hit] = winner.scaled / winner.closeness[:, None]
+    distance[hit] = 1.0 / winner.closeness
     return Surface(face.view(height, width), weights.view(height, width, 3), distance.view(height, width))
 
 

@@ -23,7 +23,7 @@ from .rasteriser import Surface, rasterise, vertex_normals
 from .shading import develop, illuminate
 
 _PART_OF = dict(
-    skin="skin", eyeball="eyes", rim="eyes", bag="mouth", teeth="mouth", tongue="mouth", hair="hair", ear="skin",
+    skin="skin", eyeball="eyes", rim="eyes", bag="mouth", teeth="mouth", tongue="mouth", hair="hair", ear="ear",
     neck="neck", cloth="clothing",
 )  # fmt: skip
 _SOFT = ("skin", "ear", "neck")  # light bleeds through them

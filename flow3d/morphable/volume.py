@@ -36,11 +36,33 @@ class VolumeGrid:
         """Return premultiplied colour in [0, 1] and opacity: each pixel of the foreground at its depth."""
         if frame.size != self.size:
             raise ValueError(f"frame: expected {self.size} px like the grid, got {frame.size} px")
+        return self.lift_picture(frame.foreground, frame.depth)
+
+    def lift_picture(
+        self, foreground: Float[Tensor, "3 H W"], depth: Float[Tensor, "1 H W"]
+    ) -> Float[Tensor, "4 D H W"]:
+        """:meth:`lift` of a picture in [-1, 1] and the depth of each pixel, head half-heights, infinite for none."""
         step = (self.far - self.near) / (self.slices - 1)
-        behind = (self.depths()[:, None, None] - frame.depth) / step  # (D, H, W) slices behind the surface
-        behind = torch.where(torch.isfinite(frame.depth), behind, -10.0)
+        behind = (self.depths()[:, None, None] - depth) / step  # (D, H, W) slices behind the surface
+        behind = torch.where(torch.isfinite(depth), behind, -10.0)
         opacity = (behind + 0.5).clamp(0, 1) * (THICKNESS / step - behind + 0.5).clamp(0, 1)
-        return torch.cat([(frame.foreground[:, None] + 1) / 2 * opacity, opacity[None]])
+        return torch.cat([(foreground[:, None] + 1) / 2 * opacity, opacity[None]])
+
+    def enlarge(self, flow: Float[Tensor, "3 d h w"]) -> Float[Tensor, "3 D H W"]:
+        """A coarser volume's flow, in its own voxels, on this grid and in its voxels.
+
+        Convention:
+            Slices span the same depths end to end; pixels are cells. A flow of this grid's size comes back unchanged.
+        """
+        slices, size = flow.shape[1], flow.shape[-1]
+        stride = self.size / size
+        flow = flow * flow.new_tensor([stride, stride, (self.slices - 1) / (slices - 1)])[:, None, None, None]
+        tall = functional.interpolate(
+            flow.permute(2, 3, 0, 1).flatten(0, 1), self.slices, mode="linear", align_corners=True
+        )
+        tall = tall.view(size, size, 3 * self.slices).permute(2, 0, 1)
+        wide = functional.interpolate(tall[None], (self.size, self.size), mode="bilinear", align_corners=False)
+        return wide.view(3, self.slices, self.size, self.size)
 
     def rigid_flow(
         self, source: Float[Tensor, " 3"], target: Float[Tensor, " 3"], shape: tuple[int, int] | None = None
@@ -57,17 +79,7 @@ class VolumeGrid:
         uncropped = source.new_tensor([0, 0, 0, 1, 0, 0])  # no translation, crop of scale one
         here, there = (torch.cat([angles, uncropped])[None] for angles in (source, target))
         flow = rigid_flow(here, there, self.depths(slices), size, self.camera)[0]
-        stride = self.size / size
-        flow = flow * flow.new_tensor([stride, stride, (self.slices - 1) / (slices - 1)])[:, None, None, None]
-        if shape is None:
-            return flow
-        # slices span the same depths end to end; pixels are cells, so the two enlargements differ
-        tall = functional.interpolate(
-            flow.permute(2, 3, 0, 1).flatten(0, 1), self.slices, mode="linear", align_corners=True
-        )
-        tall = tall.view(size, size, 3 * self.slices).permute(2, 0, 1)
-        wide = functional.interpolate(tall[None], (self.size, self.size), mode="bilinear", align_corners=False)
-        return wide.view(3, self.slices, self.size, self.size)
+        return flow if shape is None else self.enlarge(flow)
 
 
 def rigid_flow(
@@ -90,26 +102,47 @@ def rigid_flow(
         side: voxels across and down.
         camera: None is the usual one.
     """
+    z = depths[None, :, None, None].expand(len(source), -1, side, side)
+    flow = rigid_motion(source, target, z, camera)
+    return torch.cat([flow[:, :2], flow[:, 2:] / (depths[1] - depths[0])], 1)
+
+
+def rigid_motion(
+    source: Float[Tensor, "B 9"],
+    target: Float[Tensor, "B 9"],
+    z: Float[Tensor, "B K H H"],
+    camera: Camera | None = None,
+) -> Float[Tensor, "B 3 K H H"]:
+    """:func:`rigid_flow` of points at any depths: K points on every ray of the target.
+
+    Convention:
+        (dx, dy) are in voxels, H across a frame; dz is in head half-heights. Two equal poses have zero flow.
+
+    Args:
+        source, target: poses, as of :func:`rigid_flow`.
+        z: depths of the points, head half-heights behind the head's centre plane.
+        camera: None is the usual one.
+    """
     camera = camera or Camera()
-    plane = (torch.arange(side, device=source.device, dtype=source.dtype) + 0.5) / side - 0.5  # frames; 0: centre
-    z, v, u = torch.meshgrid(depths, plane, plane, indexing="ij")
-    here = torch.stack([u, v], -1)  # (D, H, W, 2)
+    side = z.shape[-1]
+    plane = (torch.arange(side, device=z.device, dtype=z.dtype) + 0.5) / side - 0.5  # frames; 0: centre
+    v, u = torch.meshgrid(plane, plane, indexing="ij")
+    here = torch.stack([u, v], -1)  # (H, W, 2)
     zoom = camera.distance / camera.height
     (turn, shift, crop), (turn_t, shift_t, crop_t) = (
         (rotation_matrix(pose[:, :3]), pose[:, None, 3:6], pose[:, None, None, None, 6:]) for pose in (source, target)
     )
-    flat = (here - crop_t[..., 1:] / CROP_FRAME) / crop_t[..., :1]  # (B, D, H, W, 2)
-    flat = flat / zoom * (z + camera.distance)[..., None]
+    flat = (here - crop_t[..., 1:] / CROP_FRAME) / crop_t[..., :1]  # (B, 1, H, W, 2)
+    flat = flat / zoom * (z + camera.distance)[..., None]  # (B, K, H, W, 2)
     # filled where they are needed: a tensor made of a list is copied to a card, which no CUDA graph may record
     centre, pivot = (torch.cat([flat.new_full((1,), x) for x in each]) for each in ((0.0, camera.centre_y), PIVOT))
-    point = torch.cat([flat + centre, z[..., None].expand(*flat.shape[:-1], 1)], -1).flatten(1, 3)  # (B, P, 3)
+    point = torch.cat([flat + centre, z[..., None]], -1).flatten(1, 3)  # (B, P, 3)
     back = turn @ turn_t.mT  # from target to source, about the spine's top
     point = (point - pivot - shift_t) @ back.mT + pivot + shift
-    point = point.unflatten(1, z.shape)
+    point = point.unflatten(1, z.shape[1:])
     away = point[..., 2:] + camera.distance
     there = (point[..., :2] - centre) * zoom / away * crop[..., :1] + crop[..., 1:] / CROP_FRAME
-    deep = (point[..., 2:] - z[..., None]) / (depths[1] - depths[0])
-    return torch.cat([(there - here) * side, deep], -1).movedim(-1, 1)
+    return torch.cat([(there - here) * side, point[..., 2:] - z[..., None]], -1).movedim(-1, 1)
 
 
 def composite(volume: Float[Tensor, "4 D H W"]) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"]]:

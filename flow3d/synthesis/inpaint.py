@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config import RendererConfig
-from .projection import FILL
+from .projection import FILL, cut_out
 from .refine import NEARLY_ONE
 from .transunet import inpainter
 
@@ -51,6 +51,14 @@ class Inpainter(nn.Module):
         if self.config.paste_person:
             return composite + hole * (picture - FILL)  # the composite holds FILL where, and as far as, the hole is
         return known * composite + (1 - known) * picture
+
+    def plate(self, image: Float[Tensor, "B 3 S S"], hidden: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B 3 S S"]:
+        """The network's own picture of a source without its person; no motion enters (``background_plate``).
+
+        ``hidden`` is 1 where the source does not show the background.
+        """
+        still = image.new_zeros(len(image), self.config.z_length)
+        return self.paint(cut_out(image, 1 - hidden), hidden, still, 1 - hidden)
 
     def paint(
         self,

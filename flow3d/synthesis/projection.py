@@ -2,6 +2,7 @@
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 FILL = -1.0  # black: the colour where the person, or the background, is not known
 
@@ -18,6 +19,15 @@ def cut_out(image: Float[Tensor, "B 3 H W"], alpha: Float[Tensor, "B 1 H W"]) ->
 def hole_of(source_alpha: Float[Tensor, "B 1 H W"], alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
     """1 where the source hid the background and the projected person does not cover it: the blank of section 3.4."""
     return source_alpha * (1 - alpha)
+
+
+def widen(alpha: Float[Tensor, "B 1 H W"], margin: int) -> Float[Tensor, "B 1 H W"]:
+    """A matte that reaches ``margin`` pixels farther: the largest value of each square of 2 margin + 1 pixels.
+
+    Convention:
+        Mattes are in [0, 1]. A margin of 0 returns the matte.
+    """
+    return alpha if margin == 0 else functional.max_pool2d(alpha, 2 * margin + 1, 1, margin)
 
 
 def project(

@@ -5,21 +5,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..config import RendererConfig
-from ..warping.adain import SLOPE, AdaINConv2d
+from ..warping.adain import SLOPE, AdaINConv2d, DemodulatedConv2d
 from ..warping.layers import InstanceNorm2d, laid_out
 
 
 class _Level(nn.Module):
-    """Two 3 x 3 convolutions, each followed by AdaIN or by plain instance normalisation."""
+    """Two 3 x 3 convolutions, each followed by AdaIN or by plain instance normalisation, or with weights that ``z``
+    scales."""
 
-    def __init__(self, inputs: int, outputs: int, config: RendererConfig, modulated: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, config: RendererConfig, modulated: bool, norm_safe: bool = False
+    ) -> None:
         super().__init__()
-        self.modulated = modulated
+        self.modulated = modulated or norm_safe
         z, hidden = config.z_length, config.adain_hidden
         pairs = ((inputs, outputs), (outputs, outputs))
+        layer = DemodulatedConv2d if norm_safe else AdaINConv2d
         self.layers = nn.ModuleList(
-            AdaINConv2d(a, b, z, hidden)
-            if modulated
+            layer(a, b, z, hidden)
+            if self.modulated
             else nn.Sequential(
                 nn.Conv2d(a, b, 3, padding=1, bias=False), InstanceNorm2d(b, affine=True), nn.LeakyReLU(SLOPE)
             )
@@ -46,7 +50,8 @@ class TransUNet(nn.Module):
         before = (inputs, *widths[:-1])
         self.down = nn.ModuleList(_Level(a, b, config, down) for a, b in zip(before, widths, strict=True))
         pairs = [(widths[k] + widths[k - 1], widths[k - 1]) for k in range(len(widths) - 1, 0, -1)]
-        self.up = nn.ModuleList(_Level(a, b, config, up) for a, b in pairs)
+        safe = len(pairs) - 2 if config.norm_safe else len(pairs)  # the first of the levels without a norm
+        self.up = nn.ModuleList(_Level(a, b, config, up, k >= safe) for k, (a, b) in enumerate(pairs))
         self.head = nn.Conv2d(widths[0], outputs, 3, padding=1)
 
     def features(self, x: Float[Tensor, "B I S S"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B C S S"]:

@@ -63,9 +63,9 @@ def check_fits(earlier: Checkpoint, wanted: TrainingConfig, renderer: RendererCo
     """Check that a training can go on from a checkpoint. A switch that the checkpoint lacks counts as its default.
 
     Raises:
-        ValueError: the preset, recipe, phase or network is another, or it has more steps; the message names which.
+        ValueError: preset, recipe, phase, betas or network are another, or it has more steps; the message names which.
     """
-    for name in ("preset", "recipe", "phase"):
+    for name in ("preset", "recipe", "phase", "betas"):
         here, there = getattr(wanted, name), getattr(earlier.training, name)
         if here != there:
             raise ValueError(f"resume: expected a checkpoint of {name} {here}, got one of {name} {there}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -49,6 +49,7 @@ class GraphedLoss:
         """Steps with one key compute the same function."""
         config = self.config
         turn = step % (2 * config.sparse_terms)
+        turn = turn, step % (config.hole_dilation + 1)
         return step < config.warmup_steps, step < config.frozen_steps, turn, *config.extensions(step).values()
 
     def __call__(self, batch: Batch, step: int) -> LossTerms | None:
@@ -56,9 +57,9 @@ class GraphedLoss:
         if self.broken:
             return None
         if self.batch is None:
-            self.batch = Batch(*(getattr(batch, f.name).clone() for f in fields(batch)))
-        for f in fields(batch):
-            getattr(self.batch, f.name).copy_(getattr(batch, f.name))
+            self.batch = batch.map(torch.clone)
+        for kept, given in zip(self.batch.tensors(), batch.tensors(), strict=True):
+            kept.copy_(given)
         key = self.key(step)
         if key not in self.recorded:
             try:

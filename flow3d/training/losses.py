@@ -52,12 +52,12 @@ def cyclic_warp(
 
 
 def loss_3dw(
-    f_w: Float[Tensor, "B C D H W"], t_if: Float[Tensor, "B C D H W"], *, target_detach: bool = True
+    f_w: Float[Tensor, "B C D H W"], t_if: Float[Tensor, "B C D H W"], *, target_detach: bool = False
 ) -> Scalar:
     """Eq. 4: mean squared error of the warped feature volume ``f_w`` to that of the target's foreground, ``t_if``.
 
-    ``target_detach`` stops the gradient to ``t_if``: else the encoder lowers the loss by blurring its features. The
-    paper (section 3.5) does not say; False takes the formula literally.
+    ``target_detach`` stops the gradient to ``t_if``: else the encoder may lower the loss by blurring its features. The
+    paper (section 3.5) does not say. The default takes the formula literally.
     """
     return _difference(f_w, t_if.detach() if target_detach else t_if, "f_w", "t_if").square().mean()
 

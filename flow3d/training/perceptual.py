@@ -267,8 +267,7 @@ def _pairs(image: Pyramid, target: Pyramid) -> list[tuple[Tensor, Tensor]]:
 def _read_state(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(
-            f"weights: expected torchvision's vgg19 state dict, got no file at {path}; give weights=<file>, or choose"
-            " 'pyramid', which needs none"
+            f"weights: expected torchvision's vgg19 state dict, got no file at {path}; 'pyramid' needs none"
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -13,16 +13,18 @@ from torch.nn import functional
 
 from ..datasets.batch import Batch
 from ..morphable import PARTS
+from ..morphable.volume import VolumeGrid
 from ..renderer import FlowRenderer
 from ..stages import Prepared, Projected
 from ..synthesis import Refined, cut_out
 from ..warping import Flow, Warped
 from .config import TrainingConfig
+from .flow_losses import HIDDEN, loss_depth, loss_flow, loss_volume
 from .losses import Scalar, cyclic_warp, loss_3df, loss_3dw, loss_cw, loss_inp, loss_pr, loss_pw, loss_sr
 from .perceptual import Images, Perceptual, region_distance
 
 REST = 0.6  # the weight of pixels beside the face, where its skin has 1.6
-HIDDEN = 0.3  # the weight of the exact flow where the source does not show the point
+EAR = 3.0  # the weight of ears, which are few pixels, and newly visible in most turns
 SURE = 0.2  # the weight of the mask where the source shows the point: paint may be right there too, but softer
 
 
@@ -35,9 +37,12 @@ class TrainingStep(nn.Module):
         judge: the perceptual distance.
     """
 
+    depths: Tensor
+
     def __init__(self, renderer: FlowRenderer, config: TrainingConfig, judge: Perceptual) -> None:
         super().__init__()
         self.renderer, self.config, self.judge = renderer, config, judge
+        self.register_buffer("depths", VolumeGrid(slices=renderer.config.volume[0]).depths(), persistent=False)
 
     def forward(self, batch: Batch, step: int) -> dict[str, Scalar]:
         """Return the raw terms of this step by name; phase, switches and step decide which."""
@@ -51,8 +56,9 @@ class TrainingStep(nn.Module):
         with torch.no_grad() if frozen else nullcontext():
             start, z = renderer.mapping(batch.source_window), renderer.mapping(batch.target_window)
             encoded = renderer.warping.encode(cut_out(batch.source, batch.source_alpha))
-            source = Prepared(batch.source, batch.source_alpha, encoded, start)
             warped = renderer.warping(encoded, z, start)
+        wider = step % (self.config.hole_dilation + 1)
+        source = renderer.ready(batch.source, batch.source_alpha, start, encoded, wider)
         terms = {} if frozen else self._warping(batch, step, weight, answer, source, warped)
         if self.config.phase == 1:  # the inpainter learns on true persons, since no refiner is trained yet
             person = Projected(batch.target_foreground, batch.target_alpha)
@@ -69,7 +75,7 @@ class TrainingStep(nn.Module):
         foreground = cut_out(batch.source, batch.source_alpha)
         start, z = mapping(batch.source_window), mapping(batch.target_window)
         motion = stage.estimate(foreground, stage.flow_network.lift(foreground), z, start)
-        terms = {"flow": loss_flow(motion, batch, weight, self.config.coarse_flow)}
+        terms = self._flow(motion, batch, weight)
         if step % every == 1 % every:
             terms["3df"] = loss_3df(stage.decoder(stage.encoder(foreground)), foreground, self.judge)
         return terms
@@ -91,11 +97,24 @@ class TrainingStep(nn.Module):
             again = self._stage_from(batch.target_window)
             back = cyclic_warp(again, warped.image, source.motion, cyclic_detach=config.cyclic_detach)
             terms["cw"] = loss_cw(back, source.encoded.foreground)
-        if config.flow_weight:
-            terms["flow"] = loss_flow(warped, batch, weight, config.coarse_flow)
+        terms |= self._flow(warped, batch, weight)
         if config.rgb_loss and warped.pixels is not None:
             seen = (HIDDEN + (1 - HIDDEN) * batch.visible) * (1.0 if weight is None else weight)
             terms["rgb"] = region_distance(self.judge, cut_out(warped.pixels, batch.target_alpha), answer, seen)
+        return terms
+
+    def _flow(self, motion: Flow | Warped, batch: Batch, weight: Tensor | None) -> dict[str, Scalar]:
+        """The distances to the exact flow that are switched on, a frame's and a volume's."""
+        config, terms = self.config, {}
+        if config.flow_weight:
+            terms["flow"] = loss_flow(motion, batch, weight, config.coarse_flow)
+        if self.renderer.config.flow_dimensions == 2 or not (config.volume_weight or config.depth_weight):
+            return terms  # a flow without depth cannot be right at every depth
+        truth = batch.volume_truth(self.depths)
+        if config.volume_weight:
+            terms["volume"] = loss_volume(motion.flow, truth, self.depths[1] - self.depths[0], weight)
+        if config.depth_weight and motion.shares is not None:
+            terms["depth"] = loss_depth(motion.shares, truth, self.depths)
         return terms
 
     def _stage_from(self, window: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
@@ -141,35 +160,13 @@ def unseparated(batch: Batch) -> Batch:
 
 
 def region_weight(batch: Batch, weights: tuple[float, float] | None) -> Float[Tensor, "B 1 S S"] | None:
-    """A weight (w + 0.6) / 1.6 for every pixel of the target; w is given for eyes and brows, and for the mouth, it is
-    1 on the skin and 0 elsewhere."""
+    """A weight (w + 0.6) / 1.6 for every pixel of the target; w is given for eyes and brows, and for the mouth; it is
+    3 on the ears, 1 on the skin and 0 elsewhere."""
     if weights is None:
         return None
+    features, mouth = weights
     total = torch.full_like(batch.target_alpha, REST)
-    for name, value in (("skin", 1.0), ("brows", weights[0]), ("eyes", weights[0]), ("mouth", weights[1])):
+    values = {"skin": 1.0, "ear": EAR, "brows": features, "eyes": features, "mouth": mouth}
+    for name, value in values.items():
         total = total + value * (batch.labels == PARTS[name])
     return total / (1 + REST)
-
-
-def loss_flow(
-    motion: Flow | Warped, batch: Batch, weight: Float[Tensor, "B 1 S S"] | None = None, share: float = 0.0
-) -> Scalar:
-    """An extension: distance to the exact flow on the person, in halves of the frame, plus 0.3 of the slices' mean.
-
-    ``motion.coarse``, the flow before the residual, is added with the weight ``share``.
-    """
-    size = batch.source.shape[-1]
-    flow, coarse = motion.flow, motion.coarse
-    truth, half = batch.flow[:, :2], size / 2
-    where = (batch.target_alpha > 0.5) * (HIDDEN + (1 - HIDDEN) * batch.visible)
-    where = where if weight is None else where * weight
-    total = (_length((motion.pixel_flow - truth) / half) * where).mean()
-    if coarse is not None and share:
-        total = total + share * (_length((coarse - truth) / half) * where).mean()
-    stride = size // flow.shape[-1]
-    slices = _length((flow[:, :2] * stride - functional.avg_pool2d(truth, stride)[:, :, None]) / half).mean(2)
-    return total + 0.3 * (slices * functional.avg_pool2d(where, stride)).mean()
-
-
-def _length(vectors: Tensor) -> Tensor:
-    return (vectors.square().sum(1, keepdim=True) + 1e-5).sqrt()

@@ -16,15 +16,17 @@ from ..datasets.batch import Batch
 from ..datasets.cache import FrameCache
 from ..files import write_whole
 from ..renderer import FlowRenderer
+from .augment import observe, relight
 from .checkpoint import Checkpoint, check_fits, read_checkpoint
 from .config import TrainingConfig
+from .error_bank import shipped_errors
 from .folder import TrainingFolder, reading, restore
 from .frames import check_frames
 from .graphs import GraphedLoss
 from .log import Metrics, look, write_sheet
 from .loop import AveragedWeights, Loop, Outcome, Timer, or_warn
 from .losses import LossTerms, check_finite, loss_total
-from .perceptual import perceptual
+from .perceptual import Perceptual, perceptual
 from .processes import accelerator
 from .steps import TrainingStep
 
@@ -47,6 +49,7 @@ class Trainer:
         start: a folder of weights to begin with, or another phase's ``out``.
         held_out: frames of validation seeds for the contact sheets; without them, they show training pairs.
         described: the renderer's configuration, where it differs from preset and recipe, as in an ablation.
+        judge: of the perceptual losses; None is that of ``config.features``.
         save_minutes, sheet_minutes: between checkpoints, and between contact sheets.
 
     Raises:
@@ -57,7 +60,7 @@ class Trainer:
     def __init__(
         self, config: TrainingConfig, data: FrameCache, out: str | os.PathLike[str], *, resume: bool = False,
         start: str | os.PathLike[str] | None = None, held_out: FrameCache | None = None, save_minutes: float = 5.0,
-        sheet_minutes: float = 5.0, described: RendererConfig | None = None,
+        sheet_minutes: float = 5.0, described: RendererConfig | None = None, judge: Perceptual | None = None,
     ) -> None:  # fmt: skip
         from accelerate import DistributedDataParallelKwargs
 
@@ -74,11 +77,11 @@ class Trainer:
         self.renderer = FlowRenderer(described).train()
         if earlier is None:
             _set_first_weights(self.renderer, data, start)
-        step = TrainingStep(self.renderer, config, perceptual(config.features))
+        step = TrainingStep(self.renderer, config, judge or perceptual(config.features))
         self.judge = step.judge.name
         # the refiner gets no gradient in phase 1, and more networks get none in the warm-up
         self.accelerator = accelerator(DistributedDataParallelKwargs(find_unused_parameters=True))
-        optimiser = torch.optim.Adam(self.renderer.parameters(), lr=config.learning_rate)
+        optimiser = torch.optim.Adam(self.renderer.parameters(), lr=config.learning_rate, betas=config.betas)
         if earlier is not None:
             with reading(out):
                 restore(self.renderer, optimiser, earlier.content)
@@ -86,6 +89,7 @@ class Trainer:
         averaged = earlier.averaged if earlier else self.renderer.state_dict()
         self.averaged = AveragedWeights(averaged, config.ema, self.accelerator.device)
         self.graphs = self._graphed()
+        self.bank = shipped_errors() if config.observed else None
 
     @property
     def first(self) -> bool:
@@ -96,7 +100,10 @@ class Trainer:
         """The pairs of a step of this process, both directions."""
         rng = np.random.default_rng([self.config.seed, step, self.accelerator.process_index])
         config = self.config
-        return self.data.batch(*self.data.draw(rng, config.batch // 2, config.hard_pairs, config.cross_pairs))
+        batch = self.data.batch(*self.data.draw(rng, config.batch // 2, config.hard_pairs, config.cross_pairs))
+        if config.relight:
+            batch = relight(batch, rng, config.relight)
+        return batch if self.bank is None else observe(batch, rng, config.observed, self.bank)
 
     def advance(self, batch: Batch) -> dict[str, float]:
         """Train on one batch; return the numbers for the log.
@@ -108,7 +115,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         terms = self._set_gradients(batch.to(self.accelerator.device))
-        norm = self.accelerator.clip_grad_norm_(self.renderer.parameters(), self.config.clip)
+        norm = self.accelerator.clip_grad_norm_(self.renderer.parameters(), self.config.largest_norm)
         gradient = float(norm) if norm is not None else 0.0
         if not np.isfinite(gradient):
             raise FloatingPointError(f"gradient: expected a finite norm, got {gradient}, of {', '.join(terms.raw)}")

@@ -13,6 +13,7 @@ from flow3d_kernels import adain3d
 from .layers import Conv3d, ConvTranspose3d
 
 SLOPE = 0.1  # of every LeakyReLU
+GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # LeakyReLU of a unit normal value times this has unit square again
 
 
 class AdaIN(nn.Module):
@@ -66,8 +67,35 @@ class AdaINConv2d(_AdaINConv):
         super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), AdaIN(outputs, motion, hidden))
 
 
+class DemodulatedConv2d(nn.Module):
+    """3 x 3 convolution whose weights the motion scales, kept at unit strength -> bias -> LeakyReLU(0.1).
+
+    It normalises the weights, not what they give (Karras et al., Analyzing and improving the image quality of StyleGAN,
+    2020, section 2.2), so no value can hide a scale behind a norm. Arguments as of :class:`AdaINConv2d`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, motion: int, hidden: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.shared = nn.Sequential(nn.Linear(motion, hidden), nn.ReLU())
+        self.scale = nn.Linear(hidden, inputs)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Float[Tensor, "B C H W"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B O H W"]:
+        """Convolve with weights that ``z`` scales, activate."""
+        scale = 1 + self.scale(self.shared(z))  # (B, C)
+        strength = self.convolution.weight.square().sum((2, 3)) @ scale.square().T  # (O, B)
+        y = self.convolution(x * scale[:, :, None, None]) * (GAIN * (strength.T + 1e-8).rsqrt())[:, :, None, None]
+        return functional.leaky_relu(y + self.bias[:, None, None], SLOPE)
+
+
 class AdaINConv3d(_AdaINConv):
-    """3D convolution -> AdaIN -> LeakyReLU(0.1); ``halve`` or ``double`` says which of D and (H, W) change size."""
+    """3D convolution -> AdaIN -> LeakyReLU(0.1); ``halve`` or ``double`` says which of D and (H, W) change size.
+
+    On ``slices`` of 1, and where 2 become 1 or 1 becomes 2, the kernel is only as deep as the slices that it meets: the
+    same function without weights that would only ever meet padding. ``styles`` is the number of slices with a scale and
+    bias each; None has one per channel.
+    """
 
     def __init__(
         self,
@@ -76,16 +104,19 @@ class AdaINConv3d(_AdaINConv):
         motion: int,
         hidden: int,
         *,
-        depth: int | None = None,
+        slices: int,
+        styles: int | None = None,
         halve: tuple[bool, bool] = (False, False),
         double: tuple[bool, bool] = (False, False),
     ) -> None:
         deep, wide = double if any(double) else halve
-        kernel = (4 if deep else 3, 4 if wide else 3, 4 if wide else 3)
+        fewest = slices if any(double) else slices // (2 if deep else 1)  # slices of the shallower side
+        padding = int(fewest > 1)
+        kernel = ((2 if deep else 1) + 2 * padding, 4 if wide else 3, 4 if wide else 3)
         stride = (2 if deep else 1, 2 if wide else 1, 2 if wide else 1)
         layer = ConvTranspose3d if any(double) else Conv3d
-        convolution = layer(inputs, outputs, kernel, stride, padding=1, bias=False)
-        super().__init__(convolution, AdaIN(outputs, motion, hidden, depth))
+        convolution = layer(inputs, outputs, kernel, stride, padding=(padding, 1, 1), bias=False)
+        super().__init__(convolution, AdaIN(outputs, motion, hidden, styles))
 
 
 def start_at_zero(head: nn.Module) -> None:

@@ -50,18 +50,19 @@ class FlowNetwork(nn.Module):
         self.stem = stem(3, config.flow_stem, config.flow_downs, channels * depth)
         deep = config.adain_style == "depth"
 
-        def block(inputs: int, outputs: int, slices: int, **resize: tuple[bool, bool]) -> AdaINConv3d:
-            return AdaINConv3d(inputs, outputs, z, hidden, depth=slices if deep else None, **resize)
+        def block(inputs: int, outputs: int, given: int, made: int, **resize: tuple[bool, bool]) -> AdaINConv3d:
+            return AdaINConv3d(inputs, outputs, z, hidden, slices=given, styles=made if deep else None, **resize)
 
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         before = channels
         for stage in config.flow_stages:
             change = (depth > 1, True)
             below = depth // 2 if depth > 1 else 1
-            self.down.append(_Stage(block(before, stage, below, halve=change), block(stage, stage, below)))
+            lowered = block(before, stage, depth, below, halve=change)
+            self.down.append(_Stage(lowered, block(stage, stage, below, below)))
             # the way back: enlarge, then join what this stage started from
-            raised = block(stage, before, depth, double=change)
-            self.up.insert(0, _Stage(raised, block(2 * before, before, depth)))
+            raised = block(stage, before, below, depth, double=change)
+            self.up.insert(0, _Stage(raised, block(2 * before, before, depth, depth)))
             before, depth = stage, below
         self.head = Conv3d(channels, config.flow_dimensions, 3, padding=1)
         start_at_zero(self.head)

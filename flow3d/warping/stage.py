@@ -41,11 +41,13 @@ class Flow:
         pixel_flow: the same seen from the front, in pixels: weighted over depth where the model learns the weights
             (``rgb_warp``), else the mean over depth.
         coarse: ``pixel_flow`` without the residual flow; None where the model does not learn the weights.
+        shares: the weights over depth, 1 for a 2D network's one slice; None where the model does not learn them.
     """
 
     flow: Float[Tensor, "B 3 D H W"]
     pixel_flow: Float[Tensor, "B 2 S S"]
     coarse: Float[Tensor, "B 2 S S"] | None = None
+    shares: Float[Tensor, "B 1 d H W"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,7 @@ class Warped:
         image: the warped picture w, decoded from it, in [-1, 1].
         pixels: the source's own pixels, warped by ``pixel_flow``; None in a model without ``rgb_warp``.
         coarse: ``pixel_flow`` without the residual flow; None in a model without one.
+        shares: as in :class:`Flow`.
     """
 
     flow: Float[Tensor, "B 3 D H W"]
@@ -66,6 +69,7 @@ class Warped:
     image: Float[Tensor, "B 3 S S"]
     pixels: Float[Tensor, "B 3 S S"] | None = None
     coarse: Float[Tensor, "B 2 S S"] | None = None
+    shares: Float[Tensor, "B 1 d H W"] | None = None
 
 
 class WarpingStage(nn.Module):
@@ -105,18 +109,18 @@ class WarpingStage(nn.Module):
         Raises:
             ValueError: a model with ``source_coefficients`` was not given ``start``.
         """
-        flow, coarse, z = self._coarse(lifted, target, start)
-        if coarse is None:  # without learned weights, the mean of the slices
-            return Flow(flow, flow_to_image(flow, None, self.config.size))
-        if self.residual is None:
-            return Flow(flow, coarse, coarse)
+        flow, shares, z = self._coarse(lifted, target, start)
+        coarse = flow_to_image(flow, shares, self.config.size)  # without learned weights, the mean of the slices
+        flow = flow.expand(-1, -1, self.config.volume[0], -1, -1)  # a 2D network's one slice moves all slices alike
+        if shares is None or self.residual is None:
+            return Flow(flow, coarse, None if shares is None else coarse, shares)
         fine = self.residual(foreground, coarse, z)
-        return Flow(flow + self._on_volume(fine), coarse + fine, coarse)
+        return Flow(flow + self._on_volume(fine, shares), coarse + fine, coarse, shares)
 
     def _coarse(
         self, lifted: Float[Tensor, "B C d H W"], target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None
-    ) -> tuple[Float[Tensor, "B 3 D H W"], Float[Tensor, "B 2 S S"] | None, Float[Tensor, "B Z"]]:
-        """The flow network's own flow in voxels and, where weights are learned, in pixels; and the vector behind it."""
+    ) -> tuple[Float[Tensor, "B 3 d H W"], Float[Tensor, "B 1 d H W"] | None, Float[Tensor, "B Z"]]:
+        """The flow network's own flow in voxels, the weights over depth where they are learned, and the vector used."""
         z = target
         if self.code is not None:
             if start is None:
@@ -128,9 +132,7 @@ class WarpingStage(nn.Module):
         features = self.flow_network.features(lifted, z)
         flow = self.flow_network.flow(features)
         flow = flow if rigid is None else flow + rigid
-        pixel_flow = None if self.collapse is None else flow_to_image(flow, self.collapse(features), self.config.size)
-        # a 2D network's one slice moves all slices alike
-        return flow.expand(-1, -1, self.config.volume[0], -1, -1), pixel_flow, z
+        return flow, None if self.collapse is None else self.collapse(features), z
 
     def forward(
         self, source: Encoded, target: Float[Tensor, "B Z"], start: Float[Tensor, "B Z"] | None = None
@@ -144,10 +146,16 @@ class WarpingStage(nn.Module):
         pixels = None if self.collapse is None else warp_pixels(source.foreground, motion.pixel_flow)
         volume = warp3d(source.volume, motion.flow)
         coarse = None if self.residual is None else motion.coarse
-        return Warped(motion.flow, motion.pixel_flow, volume, self.decoder(volume), pixels, coarse)
+        return Warped(motion.flow, motion.pixel_flow, volume, self.decoder(volume), pixels, coarse, motion.shares)
 
-    def _on_volume(self, fine: Float[Tensor, "B 2 S S"]) -> Float[Tensor, "B 3 1 H W"]:
-        """A pixel flow averaged onto the voxels, in voxels, the same for every slice."""
+    def _on_volume(
+        self, fine: Float[Tensor, "B 2 S S"], shares: Float[Tensor, "B 1 d H W"]
+    ) -> Float[Tensor, "B 3 _ H W"]:
+        """A pixel flow averaged onto the voxels, in voxels: on every slice, or on the slices that are seen."""
         stride = self.config.size // self.config.volume[1]
         coarse = nn.functional.avg_pool2d(fine, stride) / stride
-        return torch.cat([coarse, torch.zeros_like(coarse[:, :1])], 1).unsqueeze(2)
+        flat = torch.cat([coarse, torch.zeros_like(coarse[:, :1])], 1).unsqueeze(2)
+        if not self.config.residual_where_seen:
+            return flat
+        # seen from the front, the weighted sum over depth, it is ``fine`` again
+        return flat * (shares / shares.square().sum(2, keepdim=True))

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn import functional
 
 from flow3d import FlowRenderer, preset
 from flow3d.evaluation.scores.backbones import load_backbones
@@ -130,6 +132,20 @@ def test_tensors_that_do_not_fit_are_refused_by_name(tmp_path, change, message):
     with pytest.raises(ValueError, match=r"^regressor\.safetensors: ") as caught:
         CoefficientRegressor.from_pretrained(tmp_path)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("recipe", ["strict", "extended"])
+def test_weights_whose_kernels_are_deeper_than_their_slices_are_refused_by_name(tmp_path, recipe):
+    """As renderers were saved whose kernels met padding; they hold the same function, but no file of ours any more."""
+    renderer = FlowRenderer(preset("micro", recipe))
+    file = renderer.save_pretrained(tmp_path) / "warping.safetensors"
+    tensors, name = load_file(file), "flow_network.down.1.mix.convolution.weight"
+    shape = tuple(tensors[name].shape)
+    assert shape == (16, 16, 1, 3, 3)  # of one slice
+    save_file(tensors | {name: functional.pad(tensors[name], (0, 0, 0, 0, 1, 1))}, file)
+    message = f"warping.safetensors: expected {name} of shape {shape} as micro ({recipe}) has it, got (16, 16, 3, 3, 3)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        FlowRenderer.from_pretrained(tmp_path)
 
 
 def test_other_floating_point_numbers_are_converted(tmp_path):

@@ -26,6 +26,7 @@ class Reenacted:
         flow: (dx, dy) backward, from the frame to the source, in pixels.
         layers: the pictures that the output was made from: the person alone, on black, each with its matte.
         unpasted: the output without ``paste_known_background``, where the method has that switch on.
+        volume: the 3D flow (dx, dy, dz), backward, in voxels.
     """
 
     output: Float[Tensor, "B 3 S S"]
@@ -33,6 +34,7 @@ class Reenacted:
     flow: Float[Tensor, "B 2 S S"] | None = None
     layers: Mapping[str, Layer] = field(default_factory=dict)
     unpasted: Float[Tensor, "B 3 S S"] | None = None
+    volume: Float[Tensor, "B 3 D H W"] | None = None
 
 
 # source (3,S,S), its matte (1,S,S), its window (73,27), driving windows (B,73,27)
@@ -55,7 +57,7 @@ def renderer_method(renderer: FlowRenderer) -> Method:
         warps = {"decoded warp": stages.warped, "warped pixels": stages.pixels}
         layers |= {name: (picture, moved) for name, picture in warps.items() if picture is not None}
         unpasted = stages.painted if renderer.config.paste_known_background else None
-        return Reenacted(stages.output, stages.alpha, stages.pixel_flow, layers, unpasted)
+        return Reenacted(stages.output, stages.alpha, stages.pixel_flow, layers, unpasted, stages.flow)
 
     return method
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,7 +14,7 @@ from ..scores.metrics import affine_flow, bent_error, blur, end_point_error, gra
 from .method import Method, Reenacted, on_background
 
 SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # pixels at 64; reports show the best of these blurred copies
-FACE = ("skin", "eyes", "mouth", "brows")
+FACE = ("skin", "ear", "eyes", "mouth", "brows")
 UNSEEN = 0.5 / 255  # a matte below this is 0 in 8 bits: the silhouette ends there
 FEWEST = 8  # pixels; a smaller region is not measured
 
@@ -25,7 +25,8 @@ Region = Bool[Tensor, "S S"]
 
 def regions(pair: Pair) -> dict[str, Region]:
     """The regions of a pair: "union" of both silhouettes; the target's "face", and its "features", eyes and mouth;
-    "seen", the part of the person that both frames show; "behind", where both frames truly show background."""
+    "seen", the part of the person that both frames show; "behind", where both frames truly show background; and of
+    the target, the "ears" and the whole "person"."""
     source, target = pair.source_alpha[0], pair.target_alpha[0]
     return {
         "union": (source > 0) | (target > 0),
@@ -33,6 +34,8 @@ def regions(pair: Pair) -> dict[str, Region]:
         "features": labelled(pair.labels, ("eyes", "mouth")),
         "seen": pair.seen,
         "behind": (source <= 0) & (target <= 0),
+        "ears": labelled(pair.labels, ("ear",)),
+        "person": target > 0.5,
     }
 
 
@@ -61,9 +64,13 @@ def reenact_pair(method: Method, pair: Pair, window: Float[Tensor, "73 27"] | No
     return method(pair.source, pair.source_alpha, pair.source_window, driving[None])
 
 
-def measure_pairs(method: Method, pairs: Pairs) -> dict[int, Row]:
-    """The row of every pair, by seed."""
-    return {seed: measure_pair(pair, reenact_pair(method, pair)) for seed, pair in pairs.items()}
+def measure_pairs(method: Method, pairs: Pairs, more: Callable[[Pair, Reenacted], Row] | None = None) -> dict[int, Row]:
+    """The row of every pair, by seed; ``more`` adds numbers to it."""
+    rows = {}
+    for seed, pair in pairs.items():
+        reenacted = reenact_pair(method, pair)
+        rows[seed] = measure_pair(pair, reenacted) | (more(pair, reenacted) if more else {})
+    return rows
 
 
 def measure_pair(pair: Pair, reenacted: Reenacted) -> Row:
@@ -76,6 +83,8 @@ def measure_pair(pair: Pair, reenacted: Reenacted) -> Row:
     row |= flow_row(reenacted.flow, pair, areas)
     sharp = {"output": output, "copy": pair.source, "truth": pair.target, "blurred truth": blur(pair.target, 1)}
     row |= {f"gradient {name}": gradient(picture, areas["face"]) for name, picture in sharp.items()}
+    row |= {f"ears {name}": psnr_of(picture, pair.target, areas["ears"]) for name, picture in sharp.items()}
+    row["brightest"] = float(((output - pair.target) / 2).amin(0)[areas["person"]].amax())
     return row | background_row(reenacted, pair, areas["behind"])
 
 
@@ -84,10 +93,14 @@ def picture_row(
 ) -> Row:
     """PSNR of every picture, on the union of the silhouettes and on the target's eyes and mouth."""
     row = {f"psnr {name}": psnr(picture, truth, areas["union"]) for name, picture in pictures.items()}
-    enough = int(areas["features"].sum()) >= FEWEST
     for name, picture in pictures.items():
-        row[f"features {name}"] = psnr(picture, truth, areas["features"]) if enough else float("nan")
+        row[f"features {name}"] = psnr_of(picture, truth, areas["features"])
     return row
+
+
+def psnr_of(picture: Float[Tensor, "3 S S"], truth: Float[Tensor, "3 S S"], where: Region) -> float:
+    """PSNR on a region; NaN where it has fewer than ``FEWEST`` pixels."""
+    return psnr(picture, truth, where) if int(where.sum()) >= FEWEST else float("nan")
 
 
 def flow_row(flow: Float[Tensor, "B 2 S S"] | None, pair: Pair, areas: Mapping[str, Region]) -> Row:

@@ -17,8 +17,10 @@ from flow3d_kernels import use_backend
 
 from ...config import Recipe, preset
 from ...datasets.batch import Batch
+from ...morphable.coefficients import POSE
+from ...morphable.volume_flow import LAYERS, Surfaces, volume_side
 from ...renderer import FlowRenderer
-from ...sizes import WINDOW_SHAPE
+from ...sizes import RADIUS, WINDOW_SHAPE
 from ...training.config import training
 from ...training.losses import loss_total
 from ...training.perceptual import perceptual
@@ -179,7 +181,14 @@ def random_batch(size: int, count: int, device: str) -> Batch:
     mattes = [(noise(1, size, size) > 0.5).float() for _ in range(3)]
     windows = [0.1 * noise(*WINDOW_SHAPE) for _ in range(2)]
     labels = torch.zeros(count, 1, size, size, dtype=torch.long, device=device)
-    return Batch(*images, *mattes[:2], *windows, 4 * noise(3, size, size) - 2, mattes[2], labels)
+    rays = (LAYERS, volume_side(size), volume_side(size))
+    surfaces = Surfaces(noise(*rays) - 0.5, noise(*rays) > 0.5, noise(3, *rays) - 0.5)
+    source, target = (window[:, POSE, RADIUS] for window in windows)
+    flow = 4 * noise(3, size, size) - 2
+    return Batch(
+        *images, *mattes[:2], *windows, flow=flow, visible=mattes[2], labels=labels, surfaces=surfaces,
+        source_pose=source, target_pose=target,
+    )  # fmt: skip
 
 
 def learning(row: Steps, device: str) -> Work:
@@ -195,7 +204,7 @@ def learning(row: Steps, device: str) -> Work:
         terms = loss_total(step(batch, last), config.lambdas, judge=step.judge.name, extensions=config.extensions(last))
         optimiser.zero_grad(set_to_none=True)
         terms.total.backward()
-        torch.nn.utils.clip_grad_norm_(renderer.parameters(), config.clip)
+        torch.nn.utils.clip_grad_norm_(renderer.parameters(), config.largest_norm)
         optimiser.step()
 
     return run

@@ -69,7 +69,7 @@ def measure_identities(count: int, size: int = 64) -> dict[str, float]:
         frame = Person.random(FIRST_SEED + k).render(Coefficients.neutral(), size)
         labels = frame.labels[0]
         broken += not bool(torch.isfinite(frame.image).all())
-        face = (labels == PARTS["skin"]) | (labels == PARTS["hair"]) | (labels == PARTS["eyes"])
+        face = torch.isin(labels, torch.tensor([PARTS[name] for name in ("skin", "ear", "hair", "eyes")]))
         outside += bool(face[0].any()) or bool((labels[:, [0, -1]] == PARTS["skin"]).any())
         left, right = labels[:, : size // 2], labels[:, size // 2 :]
         no_eyes += any(int((half == PARTS["eyes"]).sum()) < enough for half in (left, right))

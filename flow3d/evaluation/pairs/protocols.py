@@ -8,7 +8,7 @@ import torch
 
 from ...checks import Whole, check_integer
 from ...datasets import Pair, make_pair
-from ...datasets.pairs import CLIP_FRAMES, two_frames
+from ...datasets.pairs import CLIP_FRAMES, make_expression_pair, two_frames
 from ...morphable import talking_head
 
 FIRST_SEED = 1_000_000  # number k of a list has the seed FIRST_SEED + k
@@ -47,7 +47,10 @@ def wide_seeds(count: Whole) -> list[int]:
 
 
 def pair_lists(pairs: Whole, cross: Whole, wide: Whole, size: int) -> dict[str, dict[int, Pair]]:
-    """The lists "self", "cross" and "wide", by seed. A wide pair that is also a self-ID pair is rendered once.
+    """The lists "self", "cross", "wide" and "expression", by seed.
+
+    Both frames of an expression pair have the source's pose; there are half as many as self-ID pairs. A wide pair that
+    is also a self-ID pair is rendered once.
 
     Raises:
         ValueError: a list of no pairs.
@@ -59,6 +62,7 @@ def pair_lists(pairs: Whole, cross: Whole, wide: Whole, size: int) -> dict[str, 
         "self": own,
         "cross": others,
         "wide": {s: own[s] if s in own else make_pair(s, size) for s in seeds["wide"]},
+        "expression": {s: make_expression_pair(s, size) for s in seeds["pairs"][: -(-len(own) // 2)]},
     }
 
 

@@ -8,10 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from ..measure.edits import EDITS, EXACT, Sums, summarise
+from ..measure.observed import NAMES
 from ..measure.pair_rows import SIGMAS, Row
 from ..pairs.protocols import WIDE, bin_of
 from ..scores.statistics import largest, mean, median, ratio
 from .table import Line, Table, column, gain
+
+EARS = (25.0, 40.0)  # degrees of yaw difference at which an ear comes into view
+SPOT = 64 / 255  # of the whole range
 
 
 def best_blur(rows: Sequence[Row], region: str = "psnr") -> str:
@@ -98,6 +102,26 @@ def sharpness_table(rows: Sequence[Row], wide: Sequence[Row]) -> Table:
             sharpness = ratio(column(chosen, "gradient output"), truth)
             table.append(Line(f"gradient, output / truth{what}", sharpness, "", beside, least))
     return table
+
+
+def part_table(rows: Sequence[Row]) -> Table:
+    """What goes wrong in few pixels: ears that a turn uncovers, and spots brighter than the truth in all colours."""
+    turned = [row for row in rows if EARS[0] <= row["yaw"] <= EARS[1] and np.isfinite(row["ears copy"])]
+    table = []
+    if turned:
+        beside = f"copy {mean(column(turned, 'ears copy')).value:.2f} dB"
+        what = f"ears, yaw difference {EARS[0]:.0f}-{EARS[1]:.0f}°: output - copy"
+        table.append(Line(what, gain(turned, "ears output", "ears copy"), "dB", beside, 3.0))
+    spots = mean([float(row["brightest"] > SPOT) for row in rows])
+    beside = f"a pixel of the person brighter than the truth by {255 * SPOT:.0f}/255 in all colours"
+    return [*table, Line("pictures with a spot", spots, "%", beside, most=0.05)]
+
+
+def observed_table(rows: Sequence[Row]) -> Table:
+    """PSNR from observed and from exact inputs; the observed row comes first, since it is what a user gets."""
+    copy = f"copy {mean(column(rows, 'copy')).value:.2f} dB"
+    table = [Line(name, mean(column(rows, name)), "dB", copy) for name in reversed(NAMES)]
+    return [*table, Line("exact - observed", gain(rows, "exact", "observed"), "dB", "", most=2.0)]
 
 
 def wide_table(rows: Sequence[Row]) -> Table:

@@ -17,7 +17,8 @@ class Score:
         key: what code calls it, for example "cross_flow_error".
         measured_on: the list of pairs, or "edits" for single coefficients.
         name: for a reader, for example "cross flow error".
-        unit: of the number; "" for a plain one. "%" is a share of the zero flow's error.
+        unit: of the number; "" for a plain one. "%" is a share: of the zero flow's error, of the true deviation between
+            slices, or of pictures.
         better: "higher" or "lower", or None where neither end is better.
         label: what files in ``data/results`` call it; it stays when ``name`` changes.
     """
@@ -51,14 +52,29 @@ def _of_pairs(pairs: Literal["self", "cross", "wide"]) -> Iterator[Score]:
     yield Score(f"{pairs}_leak", pairs, f"{pairs} leak", "/255", "lower", f"{pairs}: background leak, /255")
 
 
+def _of_depth() -> Iterator[Score]:
+    name, label = "self 3D slices", "self: deviation between slices, % of the truth's"
+    yield Score("self_slices", "self", name, "%", None, label)
+    name, label = "self 3D slices, correlation", "self: correlation of slices with the true ones"
+    yield Score("self_slices_correlation", "self", name, "", "higher", label)
+    name, label = "self dz, correlation", "self: correlation of dz with the true one"
+    yield Score("self_dz_correlation", "self", name, "", "higher", label)
+    name, label = "self 3D flow error", "self: 3D flow error, % of zero flow"
+    yield Score("self_voxel_error", "self", name, "%", "lower", label)
+
+
 def _of_edit(edit: str) -> Score:
     name = edit.removesuffix("_x").replace("_", " ")
     return Score(f"{edit}_gain", "edits", f"{name} gain", "", "higher", f"{edit}: gain")
 
 
 SCORES: dict[str, Score] = {
-    score.key: score for score in (*_of_pairs("self"), *_of_pairs("cross"), *_of_pairs("wide"), *map(_of_edit, EDITED))
-}
+    score.key: score
+    for score in (
+        *_of_pairs("self"), *_of_depth(), Score("self_spots", "self", "self spots", "%", "lower", "self: spots, %"),
+        *_of_pairs("cross"), *_of_pairs("wide"), *map(_of_edit, EDITED),
+    )
+}  # fmt: skip
 _KEYS = {score.label: score.key for score in SCORES.values()}
 
 

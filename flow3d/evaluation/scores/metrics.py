@@ -12,6 +12,7 @@ from torch.nn import functional
 from flow3d_kernels import warp3d
 
 from ...preprocessing.images import decibels
+from .arguments import check_embeddings, check_pictures, check_region
 
 
 def warp_image(image: Float[Tensor, "C H W"], flow: Float[Tensor, "3 H W"]) -> Float[Tensor, "C H W"]:
@@ -42,31 +43,43 @@ def affine_flow(flow: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"]) -> Flo
 
 
 def psnr(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"], where: Bool[Tensor, "H W"] | None = None) -> float:
-    """Peak signal-to-noise ratio in dB over the pixels ``where``, or over the whole frame.
+    """Peak signal-to-noise ratio in dB over the pixels ``where``, or over the whole frame; pictures in [-1, 1].
 
     It is :func:`~flow3d.preprocessing.images.decibels` of the mean square error (MSE).
+
+    Raises:
+        TypeError: no floating-point pictures, or a region that holds no truth values.
+        ValueError: shapes or devices that do not fit, no pixel, NaN, or numbers outside of [-1, 1].
     """
-    error = (a - b).flatten(1) if where is None else (a - b)[:, where]
-    return float(decibels((error**2).mean()))
+    check_pictures(a, b)
+    exact = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)  # float16 cannot hold the squares
+    difference = a.detach().to(exact) - b.detach().to(exact)
+    if where is not None:
+        check_region(where, a)
+        difference = difference[:, where]
+    return float(decibels((difference**2).mean()))
 
 
 def ssim(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> float:
     """Structural similarity of whole frames (Wang et al., 2004), by scikit-image; the mean over pixels and channels.
 
-    A Gaussian window of 11 x 11, sigma 1.5, K of .01 and .03, the range 2 of images in [-1, 1]; scikit-image's own
-    default is another window. The five outermost pixels cannot be the middle of a window and are left out.
+    Pictures in [-1, 1] are first moved to [0, 1], where the data range is 1: the score's luminance term depends on
+    where black lies. A Gaussian window of 11 x 11, sigma 1.5, K of .01 and .03; scikit-image's own default is another
+    window. The five outermost pixels cannot be the middle of a window and are left out.
 
     Raises:
-        ValueError: two different shapes, or frames smaller than the window.
+        TypeError: no floating-point pictures.
+        ValueError: two different shapes or devices, less than 11 px, NaN, or numbers outside of [-1, 1].
     """
     from skimage.metrics import structural_similarity
 
-    if a.shape != b.shape or a.ndim != 3 or min(a.shape[1:]) < 11:
-        raise ValueError(f"b: expected two frames of one shape, at least 11 px, got {tuple(a.shape)}, {tuple(b.shape)}")
+    check_pictures(a, b)
+    if min(a.shape[1:]) < 11:
+        raise ValueError(f"a: expected pictures of at least 11 px, got {tuple(a.shape)}")
+    first, second = ((picture.detach().cpu().double().numpy() + 1) / 2 for picture in (a, b))
     similarity = structural_similarity(
-        a.double().numpy(), b.double().numpy(), channel_axis=0, data_range=2.0,
-        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-    )  # fmt: skip
+        first, second, channel_axis=0, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
     return float(similarity)
 
 
@@ -74,10 +87,10 @@ def csim(a: Float[Tensor, "N F"], b: Float[Tensor, "N F"]) -> list[float]:
     """CSIM of N pairs: <a, b> / |a||b| of their embeddings, from -1 to 1. A score's label names the embedding.
 
     Raises:
-        ValueError: two different shapes.
+        TypeError: no floating-point tensors.
+        ValueError: shapes or devices that do not fit, no pair, NaN, or a vector of length zero.
     """
-    if a.shape != b.shape:
-        raise ValueError(f"b: expected embeddings of shape {tuple(a.shape)}, got {tuple(b.shape)}")
+    check_embeddings(a, b)
     return functional.cosine_similarity(a.double(), b.double(), dim=1).tolist()
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,19 +17,22 @@ from ...config import Preset
 from ...datasets.cache import FrameCache
 from ...evaluation.measure.edits import OUTPUT, Sums, measure_edits, summarise
 from ...evaluation.measure.method import Method, Reenacted, renderer_method
-from ...evaluation.measure.pair_rows import Pairs, measure_pairs
+from ...evaluation.measure.pair_rows import Pairs, Row, measure_pairs
+from ...evaluation.measure.volume_rows import correlation, depth_row, deviation
 from ...evaluation.pairs.protocols import self_seeds
+from ...evaluation.report.quality_tables import SPOT
 from ...evaluation.report.table import column, gain
 from ...evaluation.scores.catalogue import EDITED
 from ...evaluation.scores.statistics import mean, ratio
 from ...fields import Configuration, Count
 from ...files import claim
 from ...renderer import FlowRenderer
+from ...training.error_bank import ErrorBank
 from ...training.frames import hold_on_card
 from ...training.trainer import Trainer
-from .error_bank import ErrorBank, ObservedCache
+from .observed_cache import ObservedCache
 from .results import Numbers, Result, read_or_run, result_path
-from .variants import VARIANTS, Variant
+from .variants import RECIPES_OF, VARIANTS, Variant
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ def run_variant(
     Raises:
         KeyboardInterrupt: Ctrl-C ended a training early; nothing of the variant is kept.
     """
-    one_frame = variant.windows == "observed, one frame"
-    frames = data if variant.windows == "exact" else ObservedCache(data, bank, one_frame)
+    one_frame = "observed, one frame"
+    frames = data if variant.trained_on == "exact" else ObservedCache(data, bank, variant.trained_on == one_frame)
     renderer_config, seconds, start = variant.renderer_config(budget.preset), 0.0, None
     for phase, steps in ((1, budget.phase_1), (2, budget.phase_2)):
         out = work / f"phase_{phase}"
@@ -77,8 +81,8 @@ def run_variant(
         seconds, start = seconds + trainer.seconds, out
     renderer = FlowRenderer.from_pretrained(work / "phase_2" / "weights").eval()
     method = renderer_method(renderer)
-    if variant.windows != "exact":
-        method = observed_method(method, bank, one_frame)
+    if variant.measured_on != "exact":
+        method = observed_method(method, bank, variant.measured_on == one_frame)
     numbers = score_method(method, lists, budget)
     return {"leg": variant.name, "seed": seed, "seconds": round(seconds), "numbers": numbers}
 
@@ -99,7 +103,7 @@ def score_method(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> 
     numbers: Numbers = {}
     size = next(iter(lists["self"].values())).source.shape[-1]
     for name in ("self", "cross", "wide"):
-        rows = list(measure_pairs(method, lists[name]).values())
+        rows = list(measure_pairs(method, lists[name], depth_row if name == "self" else None).values())
         numbers[f"{name}_psnr"] = gain(rows, "psnr output", "psnr copy").value
         numbers[f"{name}_features"] = gain(rows, "features output", "features copy").value
         if np.isfinite(column(rows, "flow error")).any():
@@ -110,14 +114,34 @@ def score_method(method: Method, lists: Mapping[str, Pairs], budget: Budget) -> 
         leak = mean(column(rows, "leak"))
         if leak.count:
             numbers[f"{name}_leak"] = 255 * leak.value
+        if name == "self":
+            numbers |= depth_numbers(rows)
     sums = measure_edits(method, self_seeds(budget.identities), size)[OUTPUT]
     numbers |= gains(sums)
     return {key: round(float(value), 5) for key, value in numbers.items()}
 
 
+def depth_numbers(rows: Sequence[Row]) -> Numbers:
+    """How three-dimensional the flow is, and pictures with a bright spot; a score that is not defined is left out."""
+    numbers = {"self_spots": 100 * mean([float(row["brightest"] > SPOT) for row in rows]).value}
+    if any("slices count" in row for row in rows):
+        numbers |= {
+            "self_slices": 100 * deviation(rows).value,
+            "self_slices_correlation": correlation(rows, "slices").value,
+            "self_dz_correlation": correlation(rows, "dz").value,
+            "self_voxel_error": 100 * ratio(column(rows, "voxel error"), column(rows, "voxel zero")).value,
+        }
+    return {key: value for key, value in numbers.items() if np.isfinite(value)}
+
+
 def gains(sums: Sums) -> Numbers:
     """The gain of every edit that is among the scores."""
     return {f"{edit}_gain": summarise(sums[edit])["gain"].value for edit in EDITED}
+
+
+def settings_of(budget: Budget, data: FrameCache) -> dict[str, Any]:
+    """The settings that two results must share to be compared."""
+    return asdict(budget) | {"identities trained on": data.identities, "frames of each": data.frames}
 
 
 def run_variants(
@@ -133,8 +157,8 @@ def run_variants(
     """Run the variants that ``out`` does not hold yet, seed by seed, so that an early stop leaves whole comparisons.
 
     Raises:
-        ValueError: an unknown variant, no variant or seed, ``out`` holds results of another budget, or another run
-            uses it.
+        ValueError: an unknown variant, no variant or seed, ``out`` holds results of another budget or of
+            earlier recipes, or another run uses it.
         KeyboardInterrupt: Ctrl-C; variants that are done are kept.
     """
     unknown = [name for name in names if name not in VARIANTS]
@@ -143,8 +167,7 @@ def run_variants(
         raise ValueError(f"variants: expected some of {', '.join(VARIANTS)}; got {', '.join(unknown) or 'none'}")
     if not seeds:
         raise ValueError("seeds: expected at least one, got none")
-    settings = asdict(budget) | {"identities trained on": data.identities, "frames of each": data.frames}
-    results = []
+    settings, results = settings_of(budget, data) | {"recipes of": RECIPES_OF}, []
     with claim(out):
         for seed, name in product(seeds, names):
             path = result_path(out, name, seed)

@@ -52,7 +52,7 @@ class BiLayer(Rival):
     driven_by = "coefficients"
     widths: ClassVar = {
         "micro": Widths("micro", motion=(40, 32, 20), paint=(40, 32, 20)),
-        "tiny": Widths("tiny", motion=(128, 128, 96, 48), paint=(128, 128, 96, 48)),
+        "tiny": Widths("tiny", motion=(100, 100, 76, 40), paint=(100, 100, 76, 40)),
     }
 
     def __init__(self, widths: Widths) -> None:

@@ -32,7 +32,7 @@ class DaGAN(FOMM):
     channels = 4
     widths: ClassVar = {
         "micro": Widths("micro", motion=(14, 28, 44), paint=(20, 40, 40)),
-        "tiny": Widths("tiny", motion=(56, 104, 152), paint=(52, 104, 104, 104, 104)),
+        "tiny": Widths("tiny", motion=(44, 88, 128), paint=(44, 84, 84, 84, 84)),
     }
 
     def __init__(self, widths: Widths) -> None:

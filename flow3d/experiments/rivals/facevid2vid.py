@@ -41,7 +41,7 @@ class FaceVid2Vid(Rival):
     driven_by = "coefficients"
     widths: ClassVar = {
         "micro": Widths("micro", motion=(16, 24, 32), paint=(24,)),
-        "tiny": Widths("tiny", motion=(40, 80, 112), paint=(96,)),
+        "tiny": Widths("tiny", motion=(32, 64, 92), paint=(80,)),
     }
 
     def __init__(self, widths: Widths) -> None:

@@ -38,7 +38,7 @@ class FOMM(Rival):
     channels: ClassVar[int] = 3  # of the detector's input
     widths: ClassVar = {
         "micro": Widths("micro", motion=(16, 32, 44), paint=(20, 40, 40)),
-        "tiny": Widths("tiny", motion=(56, 112, 168), paint=(52, 104, 104, 104, 104)),
+        "tiny": Widths("tiny", motion=(44, 92, 140), paint=(44, 88, 88, 88, 88)),
     }
 
     def __init__(self, widths: Widths) -> None:

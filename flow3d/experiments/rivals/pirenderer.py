@@ -30,7 +30,7 @@ class PIRenderer(Rival):
     style = 60.0
     widths: ClassVar = {
         "micro": Widths("micro", motion=(20, 32, 32), paint=(12, 24, 32)),
-        "tiny": Widths("tiny", motion=(64, 112, 144), paint=(32, 64, 96, 128)),
+        "tiny": Widths("tiny", motion=(48, 88, 112), paint=(24, 52, 76, 100)),
     }
 
     def __init__(self, widths: Widths) -> None:

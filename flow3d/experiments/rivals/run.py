@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -28,17 +28,16 @@ from ...evaluation.scores.statistics import mean
 from ...files import claim
 from ...renderer import FlowRenderer
 from ...sizes import COEFFICIENT_COUNT, WINDOW
-from ..ablations.error_bank import ErrorBank
+from ...training.error_bank import ErrorBank
 from ..ablations.results import Numbers, Result, read_or_run, read_result, result_path
-from ..ablations.run import Budget, gains, run_variant, score_method
-from ..ablations.variants import VARIANTS
+from ..ablations.run import Budget, gains, run_variant, score_method, settings_of
+from ..ablations.variants import RECIPES_OF, VARIANTS
 from .methods import DrivingPictures, oracle_method, rival_method
 from .registry import rival
 from .train import train
 
-OURS = "3DFlowRenderer, extended (ours)"
-OURS_WITH_POSE = "3DFlowRenderer, told the pose, warped matte (ours)"
-OWN = {OURS: "extended", OURS_WITH_POSE: "told the pose, warped matte"}  # the ablations' variant behind each
+OURS, UNTOLD = "3DFlowRenderer (ours)", "3DFlowRenderer, not told the pose (ours)"
+OWN = {OURS: "extended", UNTOLD: "without pose_flow"}  # the ablations' variant behind each
 AFFINE = "least-squares affine"
 Lists = Mapping[str, Pairs]
 
@@ -73,8 +72,8 @@ class Runner:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that two results must share to be compared."""
-        return asdict(self.budget) | {"identities trained on": self.data.identities, "frames of each": self.data.frames}
+        """The settings of our own results; see :func:`flow3d.experiments.ablations.run.settings_of`."""
+        return settings_of(self.budget, self.data) | {"recipes of": RECIPES_OF}
 
     def drivers(self) -> DrivingPictures:
         """The driving pictures of everything that is measured."""
@@ -97,7 +96,9 @@ class Runner:
         with claim(self.out):
             for seed, name in product(seeds, names):
                 run = partial(self._own, name, seed) if name in OWN else partial(self._rival, name, seed, drivers)
-                settings = self.settings | ({} if name in OWN else {"residual": self.residual})
+                # no rival depends on our recipes
+                rivals = settings_of(self.budget, self.data) | {"residual": self.residual}
+                settings = self.settings if name in OWN else rivals
                 results.append(read_or_run(result_path(self.out, name, seed), settings, run, say))
         return results
 

@@ -58,7 +58,7 @@ def _train_phase(
 ) -> None:
     """Train one phase after ``done`` earlier steps; the network ends with its averaged weights, as ours does."""
     averaged = AveragedWeights(network.state_dict(), config.ema)
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.betas)
     with Loop(config.steps) as loop:
         for step in loop:
             for group in optimiser.param_groups:
@@ -67,7 +67,7 @@ def _train_phase(
             check_finite(terms)
             optimiser.zero_grad(set_to_none=True)
             torch.stack(list(terms.values())).sum().backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, error_if_nonfinite=True)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.largest_norm, error_if_nonfinite=True)
             optimiser.step()
             averaged.update(network.state_dict(), step + 1)
             if watch is not None:

@@ -27,7 +27,7 @@ class X2Face(Rival):
     driven_by = "picture"
     widths: ClassVar = {
         "micro": Widths("micro", motion=(16, 32, 48), paint=(12, 24, 32)),
-        "tiny": Widths("tiny", motion=(48, 88, 120, 144), paint=(44, 88, 112, 112)),
+        "tiny": Widths("tiny", motion=(40, 72, 92, 112), paint=(36, 68, 88, 88)),
     }
 
     def __init__(self, widths: Widths) -> None:

@@ -1,4 +1,4 @@
-"""Figures of recorded tables, a dot for each seed, and counts of the seeds that agree with the paper's claims."""
+"""Figures of recorded tables, a dot for each seed, and what the intervals over seeds say of the paper's claims."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from flow3d import assets
 from flow3d.evaluation.scores.catalogue import SCORES
-from flow3d.experiments.ablations import VARIANTS
+from flow3d.evaluation.scores.statistics import OverSeeds, over_seeds
 from flow3d.experiments.ablations.report import values_of
 from flow3d.experiments.ablations.results import restored
+from flow3d.experiments.ablations.variants import Row, is_of_today, rows_of
 from flow3d.experiments.rivals.report import SHORT as OWN
 from flow3d.teach.figures.style import COLORS, INK, new_figure
 
@@ -48,63 +49,68 @@ def read_runs(name: str, key: str) -> list[dict[str, Any]]:
     return [restored(run) for run in runs]
 
 
+def latest(results: Results) -> Results:
+    """The results of today's recipes; where there are none, all, which are of earlier ones."""
+    return [result for result in results if is_of_today(result)] or results
+
+
 def differences(results: Results, variant: str, score: str) -> dict[int, float]:
     """By seed: a variant's number less its baseline's; seeds that lack one are left out."""
-    here, there = (values_of(results, name, score) for name in (variant, VARIANTS[variant].baseline))
+    if (row := rows_of(results).get(variant)) is None:
+        return {}
+    here, there = (values_of(results, name, score) for name in (variant, row.baseline))
     return {seed: here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())}
 
 
 def ablation_dots(results: Results, scores: Sequence[str] = ABLATED) -> Figure:
     """For every variant, how far each seed is from the baseline's: blue is better, red is worse."""
-    names = [name for name in VARIANTS if any(differences(results, name, score) for score in scores)]
-    if not names:
+    results = latest(results)
+    rows = [row for row in rows_of(results).values() if any(differences(results, row.name, score) for score in scores)]
+    if not rows:
         return _nothing("ablate")
-    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
+    with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(rows)) as (figure, axes):
         for column, (cell, score) in enumerate(zip(axes[0], scores, strict=True)):
             sign = _sign(score)
-            for line, name in enumerate(names):
-                gaps = np.array(list(differences(results, name, score).values()))
+            for line, row in enumerate(rows):
+                gaps = np.array(list(differences(results, row.name, score).values()))
                 _dots(cell, gaps, line, [BETTER if sign * value > 0 else WORSE for value in gaps])
             cell.axvline(0, color=INK, linewidth=0.9)
-            _rows(cell, [_label(name) for name in names] if not column else None, len(names))
+            _rows(cell, [_label(row) for row in rows] if not column else None, len(rows))
             cell.set_title(SCORES[score].heading, fontsize=9)
             cell.set_xlabel("better →" if sign > 0 else "← better", fontsize=9)
     return figure
 
 
 def claims(results: Results, scores: Sequence[str] = ABLATED) -> list[str]:
-    """One line for each claim of the paper and each score: in how many seeds is it worse without the part?"""
-    lines = []
+    """One line for each claim of the paper and each score: the change without the part, and what it shows."""
+    results, lines = latest(results), []
     for variant, table in PAPER.items():
         for score in scores:
-            gaps = np.array(list(differences(results, variant, score).values()))
-            if len(gaps):
-                worse = _sign(score) * gaps < 0
-                same = int((gaps == 0).sum())
-                words = verdict(int(worse.sum()), len(gaps) - int(worse.sum()) - same, len(gaps))
-                lines.append(f"{table} {variant:24s}{SCORES[score].heading:30s}{gaps.mean():+8.2f}  {words}")
+            gaps = differences(results, variant, score)
+            if gaps:
+                change = over_seeds([*gaps.values()])
+                words = verdict(change, _sign(score))
+                lines.append(f"{table} {variant:24s}{SCORES[score].heading:30s}{change.text():>16s}  {words}")
     return lines
 
 
-def verdict(agree: int, against: int, seeds: int) -> str:
-    """In words, how many seeds agree with a claim and how many speak against it."""
-    if seeds < 2:
-        return "one seed shows nothing" if seeds else "not recorded"
-    if agree == seeds:
-        return f"agrees in {seeds} of {seeds} seeds"
-    if against == seeds:
-        return f"speaks against the paper in {seeds} of {seeds} seeds"
-    return f"the seeds disagree ({agree} of {seeds} agree)"
+def verdict(change: OverSeeds, sign: int) -> str:
+    """In words, what the change without a part says of the claim that it helps; ``sign`` is 1 where more is better."""
+    if change.count < 2:
+        return "one seed shows nothing"
+    if not change.shown:
+        return "shows nothing"
+    return "agrees" if sign * change.mean < 0 else "speaks against the paper"
 
 
-def by_method(results: Results, score: str) -> dict[str, list[float]]:
-    """One score by method, a number for each seed, the best mean first; numbers that are not finite are left out."""
-    values: dict[str, list[float]] = {}
+def by_method(results: Results, score: str) -> dict[str, dict[int, float]]:
+    """One score by method and seed, the best mean first; numbers that are not finite are left out."""
+    values: dict[str, dict[int, float]] = {}
     for run in results:
         value = run["numbers"].get(score)
         if value is not None and np.isfinite(value):
-            values.setdefault(run["method"], []).append(float(value))
-    return dict(sorted(values.items(), key=lambda item: np.mean(item[1]), reverse=_sign(score) > 0))
+            values.setdefault(run["method"], {})[run["seed"]] = float(value)
+    return dict(sorted(values.items(), key=lambda item: np.mean([*item[1].values()]), reverse=_sign(score) > 0))
 
 
 def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
@@ -116,7 +122,7 @@ def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
     with new_figure(1, len(scores), 9.5, 1.0 + 0.34 * len(names)) as (figure, axes):
         for column, (cell, (score, table)) in enumerate(zip(axes[0], tables.items(), strict=True)):
             for line, name in enumerate(names):
-                _dots(cell, np.array(table.get(name, [])), line, COLORS["blue"])
+                _dots(cell, np.array([*table.get(name, {}).values()]), line, COLORS["blue"])
             # The line stands where a copy of the source would.
             cell.axvline(100 if SCORES[score].unit == "%" else 0, color=INK, linewidth=0.9)
             _rows(cell, [OWN.get(name, name) for name in names] if not column else None, len(names))
@@ -126,14 +132,16 @@ def rival_dots(results: Results, scores: Sequence[str] = RIVALLED) -> Figure:
 
 
 def ranking(results: Results, score: str) -> list[str]:
-    """Line by line from the best: is every seed of a method better than every seed of the next, or do they overlap?"""
+    """Line by line from the best: is a method ahead of the next, over the seeds that both have, or not told apart?"""
     sign, lines = _sign(score), []
     for (name, own), (after, other) in pairwise(by_method(results, score).items()):
-        gap = min(sign * v for v in own) - max(sign * v for v in other)
-        apart = "the seeds overlap"
-        if gap > 0:
-            apart = "in every seed" if min(len(own), len(other)) > 1 else "but one seed shows nothing"
-        lines.append(f"{SCORES[score].heading}: {name} {np.mean(own):.1f} before {after} {np.mean(other):.1f}, {apart}")
+        both = sorted(own.keys() & other.keys())
+        apart = "but too few seeds to tell them apart"
+        if len(both) > 1:
+            lead = over_seeds([sign * (own[seed] - other[seed]) for seed in both])
+            apart = f"ahead by {lead.text()}" if lead.shown else f"not told apart ({lead.text()})"
+        means = [np.mean([*values.values()]) for values in (own, other)]
+        lines.append(f"{SCORES[score].heading}: {name} {means[0]:.1f} before {after} {means[1]:.1f}, {apart}")
     return lines
 
 
@@ -157,12 +165,12 @@ def _sign(score: str) -> int:
     return SCORES[score].sign
 
 
-def _label(variant: str) -> str:
-    """A variant and the table it tests; an extension of "strict, quick" is shown without that name."""
-    short = variant.replace("strict, quick + ", "+ ")
-    if VARIANTS[variant].recipe == "strict" and "+" not in variant:
+def _label(row: Row) -> str:
+    """A row and the table it tests; an extension of "strict, quick" is shown without that name."""
+    short = row.name.replace("strict, quick + ", "+ ")
+    if row.recipe == "strict" and "+" not in row.name:
         return short
-    return f"{short} · {PAPER[variant]}" if variant in PAPER else f"{short} · ours"
+    return f"{short} · {PAPER[row.name]}" if row.name in PAPER else f"{short} · ours"
 
 
 def _nothing(command: str) -> Figure:

@@ -30,14 +30,17 @@ DARK = ("3dw", "pr", "sr", "inp")  # terms with a hue that needs white text
 def read_curve(path: str | os.PathLike[str]) -> Curve:
     """A ``metrics.csv`` or its thinned copy: column -> numbers, NaN where a row has none.
 
+    A file that is older than a term of ours has no column of it, which then is all NaN.
+
     Raises:
         ValueError: no rows, or no such columns.
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    if not rows or not set(COLUMNS) <= set(rows[0]):
+    if not rows or not {name for name in COLUMNS if name.rpartition("/")[2] not in EXTENSIONS} <= set(rows[0]):
         raise ValueError(f"path: expected the rows of a training's metrics.csv, got {os.fspath(path)!r}")
-    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+    names = dict.fromkeys((*rows[0], *COLUMNS))
+    return {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in names}
 
 
 def share_bars(rows: Mapping[str, Mapping[str, float]], width: int = 640) -> UInt8[np.ndarray, "H W 3"]:
@@ -112,7 +115,8 @@ def loss_curves(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     Args:
         runs: name -> one mapping per step, as :meth:`flow3d.training.Trainer.advance` returns it.
     """
-    ours = dict(zip(EXTENSIONS, (INK, COLORS["orange"], COLORS["sky"], COLORS["green"], COLORS["red"]), strict=True))
+    hues = (COLORS[name] for name in ("blue", "purple", "orange", "sky", "green", "red"))
+    ours = dict(zip(EXTENSIONS, (INK, *hues), strict=True))
     used: dict[str, Any] = {}
     with new_figure(len(runs), 2, 9.0, 2.4 * len(runs)) as (figure, axes):
         for line, (name, numbers) in zip(axes, runs.items(), strict=True):

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import cast
 
 import ipywidgets as widgets
-import torch
 from IPython.display import display
 from jaxtyping import Float
 from torch import Tensor
 
 from flow3d.datasets import Pair
 from flow3d.datasets.clip_files import example_clip
-from flow3d.datasets.pairs import person_of
+from flow3d.datasets.pairs import pair_of, person_of
 from flow3d.datasets.video_files import read_video
 from flow3d.evaluation.measure.edits import EDITS, TrueEdits
 from flow3d.evaluation.measure.pair_rows import FEWEST, regions
@@ -51,18 +50,8 @@ def clip_pairs(
     """
     person, own = person_of(seed), talking_head(max(frames, 2 * RADIUS), seed)
     moves = motion or talking_head(frames, seed if driver is None else driver)
-    source, start, windows = person.render(own.frame(0), SIZE), own.windows()[0], moves.windows()
-    pairs = {}
-    for k in range(0, frames, step):
-        target = person.render(moves.frame(k), SIZE)
-        driving = target if driver is None else person_of(driver).render(moves.frame(k), SIZE)
-        flow, visible = exact_flow(target, source)
-        yaw = torch.rad2deg((moves["yaw"][k] - own["yaw"][0]).abs())
-        pairs[k] = Pair(
-            source.image, target.image, driving.image, source.alpha, target.alpha, person.background(SIZE), start,
-            windows[k], flow, visible, target.labels, float(yaw),
-        )  # fmt: skip
-    return pairs
+    who = person if driver is None else person_of(driver)
+    return {k: pair_of(person, (own, 0), who, (moves, k), SIZE) for k in range(0, frames, step)}
 
 
 def evenly(rows: Iterable[ListedPair], count: int) -> dict[int, Pair]:

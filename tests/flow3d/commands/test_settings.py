@@ -28,7 +28,7 @@ def test_the_last_of_two_settings_holds():
     [
         ("rate_linear=maybe", "--set rate_linear: expected true or false, got 'maybe'"),
         ("learning_rate=abc", "--set learning_rate: expected a finite number above 0, got 'abc'"),
-        ("clip=inf", "--set clip: expected a finite number above 0, got 'inf'"),
+        ("clip=inf", "--set clip: expected none, or a finite number above 0, got 'inf'"),
         ("lambda_pw=nan", "--set lambda_pw: expected a finite weight of at least 0, got 'nan'"),
         ("batch=2.0", "--set batch: expected a whole number from 1 to 65,536, got '2.0'"),
         ("batch=3", "--set batch: expected an even number, for both directions of a pair, got 3"),

@@ -1,14 +1,17 @@
 """The command line, from rendering frames to a resumed training."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from flow3d import FlowRenderer
 from flow3d.__main__ import main
 from flow3d.datasets.cache_build import build_cache
 from flow3d.training.checkpoint import read_checkpoint
+from flow3d.training.perceptual import VGG19Features
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +42,63 @@ def test_train_and_resume(frames, tmp_path, capsys):
 
 
 def test_a_switch_of_the_renderer_is_trained_and_resumed(frames, tmp_path, capsys):
-    told = ("--recipe", "extended", "--batch", "2", "--model", "pose_flow=True", "--model", "matte_residual=True")
-    assert train(frames, tmp_path / "out", *told, "--steps", "2") == 0
+    untold = ("--recipe", "extended", "--batch", "2", "--model", "pose_flow=False", "--model", "norm_safe=False")
+    assert train(frames, tmp_path / "out", *untold, "--steps", "2") == 0
     assert train(frames, tmp_path / "out", "--recipe", "extended", "--resume", "--steps", "3") == 0
-    assert FlowRenderer.from_pretrained(tmp_path / "out" / "weights").config.pose_flow
+    assert not FlowRenderer.from_pretrained(tmp_path / "out" / "weights").config.pose_flow
     after = ("--phase", "2", "--start", str(tmp_path / "out"), "--steps", "1")
-    assert train(frames, tmp_path / "two", *told, *after) == 0
+    assert train(frames, tmp_path / "two", *untold, *after) == 0
     assert train(frames, tmp_path / "three", "--recipe", "extended", *after) == 2
     assert "start: expected weights of" in capsys.readouterr().err
     assert train(frames, tmp_path / "four", "--model", "pose_flaw=True") == 2
     assert "pose_flaw: expected a field of RendererConfig; the nearest is 'pose_flow'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    """A file of random numbers in the shapes of torchvision's VGG-19, up to the last layer that is looked at."""
+    state, inputs, place = {}, 3, 0
+    for outputs in VGG19Features.CHANNELS:
+        if outputs:
+            state[f"features.{place}.weight"] = 0.05 * torch.randn(outputs, inputs, 3, 3)
+            state[f"features.{place}.bias"] = torch.zeros(outputs)
+            inputs = outputs
+        place += 2 if outputs else 1  # a convolution and its ReLU, or a pooling
+    file = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
+    torch.save(state, file)
+    return file
+
+
+def test_losses_look_through_a_file_of_vgg19(frames, vgg, tmp_path, refused):
+    small = ("--batch", "2", "--steps", "1")
+    assert train(frames, tmp_path / "out", *small, "--vgg", str(vgg)) == 0
+    about = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert about["features"] == "vgg19"
+    assert about["judge"].startswith("VGG-19 (weights ")
+    assert train(frames, tmp_path / "out", "--resume", "--steps", "2", "--vgg", str(vgg)) == 0
+    assert read_checkpoint(tmp_path / "out").step == 2
+    state = torch.load(vgg, weights_only=True)
+    torch.save(state | {"features.5.weight": torch.zeros(128, 64, 1, 1)}, tmp_path / "other.pth")
+    (tmp_path / "torn.pth").write_bytes(vgg.read_bytes()[:1000])
+    fixed, out = ("train", "--preset", "micro", "--data", frames), tmp_path / "refused"
+    for options, message in (
+        (
+            ("--vgg", tmp_path / "other.pth"),
+            "--vgg: expected VGG-19's features.5.weight of shape (128, 64, 3, 3), got (128, 64, 1, 1)",
+        ),
+        (("--vgg", tmp_path / "torn.pth"), "--vgg: expected a whole state dict, cannot read"),
+        (("--vgg", tmp_path / "none.pth"), "--vgg: expected torchvision's vgg19 state dict, got no file at"),
+        (("--vgg", vgg, "--features", "head"), "--vgg: expected features 'vgg19' beside it, got 'head'"),
+        (("--vgg", vgg, "--set", "features=pyramid"), "--vgg: expected features 'vgg19' beside it, got 'pyramid'"),
+    ):
+        assert refused(*fixed, "--out", out, *options).startswith(message)
+        assert not out.exists()
+
+
+def test_vgg19_without_a_file_names_the_option(frames, tmp_path, refused, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    words = ("train", "--preset", "micro", "--data", frames, "--out", tmp_path / "out", "--features", "vgg19")
+    assert refused(*words).startswith("--vgg: expected torchvision's vgg19 state dict, got no file at")
 
 
 def test_bad_input_is_one_line_that_names_the_option(frames, tmp_path, refused):

@@ -4,6 +4,7 @@ Tests: batch.
 """
 
 import copy
+import dataclasses
 import json
 import shutil
 
@@ -11,10 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from flow3d.datasets.batch import Batch
 from flow3d.datasets.cache import HARD, YAW, FrameCache
 from flow3d.datasets.cache_build import build_cache
 from flow3d.datasets.pairs import driver_of
 from flow3d.morphable import Person, exact_flow, making_faces, talking_head
+from flow3d.morphable.coefficients import POSE
+from flow3d.morphable.volume import VolumeGrid
+from flow3d.morphable.volume_flow import rays_of, surface_flow, volume_truth
 from tolerances import CACHE
 
 SEED = 31
@@ -34,8 +39,8 @@ def test_a_cache_held_in_memory_gives_the_same_batches(cache):
     read, held = cache.batch(*chosen), FrameCache(cache.folder)
     held.hold_on("cpu")
     assert held.bytes == sum(each.nbytes for each in held.held.values())
-    for name, value in vars(held.batch(*chosen)).items():
-        assert torch.equal(value, getattr(read, name)), name
+    for kept, value in zip(held.batch(*chosen).tensors(), read.tensors(), strict=True):
+        assert torch.equal(kept, value)
 
 
 def test_pictures_flow_and_windows_equal_the_rendered_ones(cache):
@@ -54,6 +59,44 @@ def test_pictures_flow_and_windows_equal_the_rendered_ones(cache):
         assert torch.equal(batch.labels[k], target.labels)
         assert torch.equal(batch.target_window[k], motion.windows()[second * 12])
     assert flips <= CACHE["visible"][0]
+
+
+def test_what_is_true_at_every_voxel_equals_what_is_rendered(cache):
+    rows, depths = [(0, 0, 3), (1, 3, 0), (2, 1, 2)], VolumeGrid(slices=4).depths()
+    batch = cache.batch(*pairs(*rows), both=False)
+    truth = batch.volume_truth(depths)
+    for k, (who, first, second) in enumerate(rows):
+        person, motion = Person.random(SEED + who), talking_head(48, SEED + who)
+        source, target = (person.render(motion.frame(f * 12), 32) for f in (first, second))
+        surfaces = surface_flow(rays_of(target), source.placed[None], 32)
+        here, there = (motion.values[f * 12, POSE][None] for f in (first, second))
+        assert torch.equal(batch.source_pose[k : k + 1], here)
+        assert torch.equal(batch.target_pose[k : k + 1], there)
+        assert torch.equal(batch.surfaces.head[k], surfaces.head[0])
+        for name in ("depth", "flow"):
+            got, expected = getattr(batch.surfaces, name)[k], getattr(surfaces, name)[0]
+            torch.testing.assert_close(got, expected, rtol=0, atol=CACHE["pixels"][0])
+        alone = volume_truth(surfaces, here, there, depths)
+        assert torch.equal(truth.occupied[k], alone.occupied[0])
+        torch.testing.assert_close(truth.flow[k], alone.flow[0], rtol=0, atol=CACHE["pixels"][0])
+
+
+def test_both_directions_have_surfaces_of_their_own(cache):
+    both = cache.batch(*pairs((0, 1, 2)))
+    back = cache.batch(*pairs((0, 2, 1)), both=False)
+    assert torch.equal(both.surfaces.flow[1:], back.surfaces.flow)
+    assert torch.equal(both.source_pose[1:], back.source_pose)
+    assert not torch.equal(both.surfaces.flow[:1], both.surfaces.flow[1:])
+
+
+def test_every_tensor_of_a_batch_is_changed_and_listed(cache):
+    batch = cache.batch(*pairs((0, 1, 2)))
+    doubled = batch.map(lambda tensor: torch.cat([tensor, tensor]))
+    for one, two in zip(batch.tensors(), doubled.tensors(), strict=True):
+        assert len(two) == 2 * len(one) == 4
+    fields = {f.name for f in dataclasses.fields(Batch)} - {"surfaces"} | {"depth", "head", "moves"}
+    assert len(batch.tensors()) == len(fields)
+    assert all(torch.equal(a, b) for a, b in zip(batch.to("cpu").tensors(), batch.tensors(), strict=True))
 
 
 def test_the_foreground_is_the_person_on_black_and_rejoins_its_background(cache):
@@ -168,7 +211,7 @@ def test_coefficients_that_are_not_finite_are_refused(own):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 0}, "folder: expected a cache of version 2, got 0"),
+        ({"version": 2}, "folder: expected a cache of version 3, got 2 in cache.json"),
         ({"frames": "4"}, "folder: expected a whole number of 1 or more for frames, got '4'"),
         ({"frames": True}, "folder: expected a whole number of 1 or more for frames, got True"),
         ({"every": 0}, "folder: expected a whole number of 1 or more for every, got 0"),
@@ -187,7 +230,7 @@ def test_a_description_that_says_nothing_sensible_is_refused(own, change, messag
 @pytest.mark.parametrize("text", ["", "[1", "[" * 100_000, "[]", "\x00"], ids=["empty", "torn", "deep", "list", "zero"])
 def test_a_description_that_is_no_json_object_is_refused(own, text):
     (own / "cache.json").write_text(text)
-    with pytest.raises(ValueError, match=r"folder: expected (JSON in cache.json|a cache of version 2)"):
+    with pytest.raises(ValueError, match=r"folder: expected (JSON in cache.json|a cache of version 3)"):
         FrameCache(own)
 
 

@@ -1,6 +1,7 @@
 """A cache is built whole, goes on where it was stopped, and says what is in its way."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_bad_requests_are_named(tmp_path, counts, message):
 def test_a_folder_of_another_cache_is_refused_by_what_differs(cache):
     with pytest.raises(ValueError, match=r"folder: expected an empty one or the same cache, got one of identities 3$"):
         build_cache(cache.folder, 2, 2, 16, seed=SEED, every=1)
+
+
+def test_half_of_an_earlier_version_s_cache_is_not_gone_on_with(tmp_path):
+    kept = {"version": 2, "identities": 2, "frames": 2, "size": 16, "seed": SEED, "every": 1, "clips": 1}
+    (tmp_path / "unfinished.json").write_text(json.dumps(kept))
+    with pytest.raises(ValueError, match=r"folder: expected a cache of version 3, got 2 in unfinished\.json"):
+        build_cache(tmp_path, 2, 2, 16, seed=SEED, every=1)
+    assert os.listdir(tmp_path) == ["unfinished.json"]
 
 
 def test_a_file_is_no_folder(tmp_path):

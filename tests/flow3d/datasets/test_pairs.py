@@ -12,13 +12,27 @@ import pytest
 import torch
 
 from flow3d.datasets import Pair, make_clip, make_pair
-from flow3d.datasets.pairs import APART, BLOCK, CLIP_FRAMES, driver_of, person_of, seen_person, two_frames
-from flow3d.morphable import Coefficients, exact_flow, talking_head
+from flow3d.datasets.pairs import (
+    APART,
+    BLOCK,
+    CLIP_FRAMES,
+    driver_of,
+    make_expression_pair,
+    person_of,
+    seen_person,
+    two_frames,
+)
+from flow3d.morphable import PARTS, Coefficients, exact_flow, talking_head
+from flow3d.morphable.coefficients import POSE
+from flow3d.morphable.volume import VolumeGrid
+from flow3d.morphable.volume_flow import rays_of, surface_flow, volume_truth
+from tolerances import MORPHABLE
 
 FIELDS = {
     "source": (3, 64, 64), "target": (3, 64, 64), "driving": (3, 64, 64), "source_alpha": (1, 64, 64),
     "target_alpha": (1, 64, 64), "background": (3, 64, 64), "source_window": (73, 27), "driving_window": (73, 27),
-    "flow": (3, 64, 64), "visible": (1, 64, 64), "labels": (1, 64, 64),
+    "flow": (3, 64, 64), "visible": (1, 64, 64), "labels": (1, 64, 64), "source_foreground": (3, 64, 64),
+    "source_depth": (1, 64, 64),
 }  # fmt: skip
 
 
@@ -42,11 +56,14 @@ def test_fields_shapes_types_and_ranges(cross):
     for name, value in values.items():
         assert value.device.type == "cpu"
         assert value.dtype == (torch.int64 if name == "labels" else torch.float32)
-        assert torch.isfinite(value).all()
+        assert torch.isfinite(value).all() or name == "source_depth"
     for name in ("source", "target", "driving", "background"):
         assert -1 <= values[name].min() < values[name].max() <= 1
     for name in ("source_alpha", "target_alpha", "visible"):
         assert 0 == values[name].min() < values[name].max() == 1
+    nothing = torch.isinf(values["source_depth"])  # where no surface is, there is no depth
+    assert (values["source_alpha"][nothing] < 1).all()
+    assert (values["source_alpha"][~nothing] > 0).all()
 
 
 def test_a_seed_is_the_same_bytes_here_and_in_a_fresh_process():
@@ -125,6 +142,51 @@ def test_the_flow_is_the_exact_flow_of_the_two_frames():
     assert torch.equal(made.visible, visible)
     assert torch.equal(made.labels, target.labels)
     assert not made.flow[:, made.labels[0] == 0].any()
+
+
+def test_the_surfaces_are_those_of_the_two_frames():
+    made = pair(4)
+    source, target = (
+        person_of(4).render(window[:, 13].contiguous(), 64) for window in (made.source_window, made.driving_window)
+    )
+    surfaces = surface_flow(rays_of(target), source.placed[None], 64)
+    for name in ("depth", "head", "flow"):
+        assert torch.equal(getattr(made.surfaces, name), getattr(surfaces, name))
+    assert torch.equal(made.source_foreground, source.foreground)
+    assert torch.equal(made.source_depth, source.depth)
+    depths = VolumeGrid(slices=4).depths()
+    here, there = (window[POSE, 13][None] for window in (made.source_window, made.driving_window))
+    truth, expected = made.volume_truth(depths), volume_truth(surfaces, here, there, depths)
+    assert torch.equal(truth.flow, expected.flow)
+    assert truth.flow.shape == (1, 3, 4, 32, 32)
+
+
+@pytest.mark.parametrize("seed", [1, 6])
+def test_an_expression_pair_differs_in_the_expression_alone(seed):
+    made, plain = make_expression_pair(seed, 32), make_pair(seed, 32)
+    start, end = (window[:, 13] for window in (made.source_window, made.driving_window))
+    assert torch.equal(start[POSE], end[POSE])
+    assert torch.equal(end[:64], plain.driving_window[:64, 13])  # the expression that the self-ID pair has
+    assert (start[:64] - end[:64]).abs().max() > 0.1
+    assert torch.equal(made.source, plain.source)
+    assert torch.equal(made.background, plain.background)
+    assert made.yaw_difference == 0
+    assert not torch.equal(made.target, made.source)
+    again = person_of(seed).render(Coefficients(end[None]), 32)
+    assert torch.equal(again.image, made.target)
+    truth = made.volume_truth(VolumeGrid(slices=4).depths())
+    assert truth.rigid.abs().max() < MORPHABLE["pixels"][0]
+    assert truth.flow.abs().max() > 0.1
+    body = (made.labels == PARTS["clothing"]) | (made.labels == PARTS["neck"])
+    assert body.any()
+    assert (made.flow[:2, body[0]].abs() < MORPHABLE["pixels"][0]).all()  # what is below the head stays
+
+
+def test_bad_seeds_and_sizes_of_an_expression_pair_are_named(no_shape_checks):
+    with pytest.raises(ValueError, match="seed: expected 0 or more, got -1"):
+        make_expression_pair(-1)
+    with pytest.raises(ValueError, match="size: expected a power of two"):
+        make_expression_pair(1, 33)
 
 
 @pytest.mark.parametrize("seed", [0, 5, 490_000, BLOCK - 1, BLOCK, BLOCK + 600_000, 2 * BLOCK - 1])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flow3d.morphable import PARTS, Coefficients, Person, exact_flow
-from flow3d.morphable.volume import VolumeGrid, composite, rigid_flow
+from flow3d.morphable.volume import VolumeGrid, composite, rigid_flow, rigid_motion
 from flow3d_kernels import warp3d
 from tolerances import VOLUME
 
@@ -93,6 +93,37 @@ def test_warping_the_volume_turns_the_head(person):
     right, wrong = GRID.rigid_flow(angles[0], angles[1]), GRID.rigid_flow(angles[1], angles[0])
     assert error(right) < 0.5 * error(torch.zeros_like(right))
     assert error(wrong) > error(torch.zeros_like(right))
+
+
+def test_points_at_any_depth_move_as_their_slice_does():
+    source, target = (
+        torch.cat([Coefficients.neutral().replace(**pose).values[:, 64:] for pose in poses])
+        for poses in (({"yaw": -0.2}, {"translation_z": 0.1}), ({"yaw": 0.3, "crop_scale": 1.1}, {"pitch": -0.2}))
+    )
+    depths, side = GRID.depths(5), 8
+    slices = rigid_flow(source, target, depths, side)  # (2, 3, 5, 8, 8)
+    order = torch.rand(2, 5, side, side, generator=torch.Generator().manual_seed(0)).argsort(1)  # each ray its own
+    moved = rigid_motion(source, target, depths[order])
+    expected = slices.gather(2, order[:, None].expand(-1, 3, -1, -1, -1))
+    moved[:, 2] /= depths[1] - depths[0]  # from head half-heights to slices
+    torch.testing.assert_close(moved, expected)
+    assert expected.abs().amax((1, 2, 3, 4)).min() > 0.5
+
+
+def test_a_flow_of_the_grid_s_size_is_enlarged_to_itself_and_a_coarser_one_to_its_voxels():
+    grid = VolumeGrid(size=16, slices=5)
+    flow = torch.randn(3, 5, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(grid.enlarge(flow), flow)
+    plain = torch.tensor([1.0, -2.0, 0.5])[:, None, None, None].expand(3, 3, 4, 4)  # two steps between three slices
+    large = torch.tensor([4.0, -8.0, 1.0])[:, None, None, None].expand(3, 5, 16, 16)
+    torch.testing.assert_close(grid.enlarge(plain), large)
+    deep = torch.arange(3.0)[None, :, None, None].expand(3, 3, 4, 4)
+    torch.testing.assert_close(grid.enlarge(deep)[2, :, 7, 7], torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0]))
+
+
+def test_a_picture_is_lifted_as_its_frame_is(person):
+    frame = turned(person)
+    assert torch.equal(GRID.lift_picture(frame.foreground, frame.depth), GRID.lift(frame))
 
 
 def test_a_frame_of_another_size_is_refused(person):

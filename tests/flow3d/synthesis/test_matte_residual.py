@@ -13,7 +13,7 @@ from flow3d.synthesis.refine import NEARLY_ONE
 from flow3d.warping.adain import start_at_zero
 from tolerances import NETWORKS
 
-CONFIG = preset("micro", "extended").replace(matte_residual=True)
+CONFIG = preset("micro", "extended")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_told_the_pose_it_lies_where_the_person_will_be():
     person = Person.random(43)
     here, there = (Coefficients.neutral().replace(translation_x=x) for x in (-0.1, 0.1))
     source, target = person.render(here, 32), person.render(there, 32)
-    renderer = untrained(CONFIG.replace(pose_flow=True))
+    renderer = untrained(CONFIG)
     with torch.no_grad():
         ready = renderer.prepare(source.image, source.alpha, here.windows()[0])
         alpha = renderer.stages(ready, there.windows()).alpha[0]

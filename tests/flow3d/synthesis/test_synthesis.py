@@ -74,7 +74,7 @@ def refined(recipe: str, **outputs: float):
     pixels = torch.full((1, 3, 32, 32), -0.2) if recipe == "extended" else None
     flow, still, volume = torch.zeros(1, 3, 4, 16, 16), torch.zeros(1, 2, 32, 32), torch.zeros(1, 4, 4, 16, 16)
     warped = Warped(flow, still, volume, image, pixels)
-    return model(image, warped, torch.zeros(1, 16))
+    return model(image, warped, torch.zeros(1, config.z_length), torch.full((1, 1, 32, 32), 0.5))
 
 
 def test_an_extended_refiner_starts_from_the_decoded_warp():
@@ -114,7 +114,7 @@ def test_a_hole_is_spread_from_what_is_known_around_it():
 def test_an_untrained_inpainter_hands_on_the_fill():
     config = preset("micro", "extended")
     torch.manual_seed(0)
-    model, z = Inpainter(config), torch.zeros(1, config.motion)
+    model, z = Inpainter(config), torch.zeros(1, config.z_length)
     model.network.head.load_state_dict(
         {name: torch.zeros_like(w) for name, w in model.network.head.state_dict().items()}
     )

@@ -1,7 +1,12 @@
 """How a training runs: strict is the paper's, every switch has a name, and nonsense is refused."""
 
-import pytest
+import inspect
+import math
 
+import pytest
+import torch
+
+from flow3d.commands.settings import changed
 from flow3d.training.config import TrainingConfig, training
 from flow3d.training.losses import Lambdas
 
@@ -11,17 +16,23 @@ def test_strict_switches_are_all_off():
     off = dict(
         flow_warmup=0.0, flow_weight=0.0, rgb_loss=0.0, mask_loss=0.0, painted_loss=0.0, alpha_loss=0.0,
         coarse_flow=0.0, cross_pairs=0.0, hard_pairs=0.0, region_weights=None, sparse_terms=1, frozen_warp=0.0,
-        rate_warmup=0, rate_linear=False,
+        rate_warmup=0, rate_linear=False, volume_weight=0.0, depth_weight=0.0, relight=0.0, observed=0.0,
+        hole_dilation=0, clip=None, ema=0.0, target_detach=False,
     )  # fmt: skip
     assert plain == plain.replace(**off)
     for name, value in off.items():
         assert getattr(training("tiny", "extended"), name) != value
 
 
-def test_where_the_paper_leaves_gradients_open_both_recipes_choose_alike():
-    for recipe in ("strict", "extended"):
-        config = training("tiny", recipe)
-        assert (config.cyclic_detach, config.target_detach) == (False, True)
+def test_where_the_paper_is_silent_strict_is_literal_and_every_choice_can_be_reached():
+    plain = training("tiny", "strict")
+    assert (plain.cyclic_detach, plain.target_detach, plain.clip, plain.ema) == (False, False, None, 0.0)
+    assert plain.largest_norm == math.inf
+    assert plain.betas == inspect.signature(torch.optim.Adam).parameters["betas"].default
+    other = changed(plain, "--set", ["cyclic_detach=on", "target_detach=on", "clip=10", "ema=.998", "betas=.5,.9"])
+    assert (other.cyclic_detach, other.target_detach, other.clip, other.ema) == (True, True, 10.0, 0.998)
+    assert (other.betas, other.largest_norm) == ((0.5, 0.9), 10.0)
+    assert changed(other, "--set", ["clip=none"]).clip is None
 
 
 def test_a_rate_that_falls_linearly_is_another_rate():
@@ -46,7 +57,10 @@ def test_a_rate_that_falls_linearly_is_another_rate():
         ({"sparse_terms": 0}, "sparse_terms: expected a whole number from 1 to"),
         ({"rate_warmup": -5}, "rate_warmup: expected a whole number from 0 to"),
         ({"learning_rate": 0.0}, "learning_rate: expected a finite number above 0, got 0.0"),
-        ({"clip": float("inf")}, "clip: expected a finite number above 0, got inf"),
+        ({"clip": float("inf")}, "clip: expected none, or a finite number above 0, got inf"),
+        ({"clip": 0}, "clip: expected none, or a finite number above 0, got 0"),
+        ({"betas": (0.9, 1.0)}, "betas: expected 2 values with commas between them, each a share from 0 to 0.999"),
+        ({"betas": 0.9}, "betas: expected 2 values"),
         ({"ema": 1.5}, "ema: expected a share from 0 to 1, got 1.5"),
         ({"rgb_loss": -1.0}, "rgb_loss: expected a finite weight of at least 0, got -1.0"),
         ({"rgb_loss": float("nan")}, "rgb_loss: expected a finite weight of at least 0, got nan"),
@@ -77,4 +91,4 @@ def test_a_configuration_survives_json(recipe):
 
 
 def test_a_switch_that_is_younger_than_a_checkpoint_has_its_default():
-    assert TrainingConfig.from_json('{"steps": 5, "lambdas": {"lambda_pw": 1}}').target_detach is True
+    assert TrainingConfig.from_json('{"steps": 5, "lambdas": {"lambda_pw": 1}}').target_detach is False

@@ -131,13 +131,13 @@ def test_gradients_reach_the_picture_and_never_the_target(name):
         assert not value.requires_grad
 
 
-def test_the_target_volume_is_detached_unless_told_otherwise():
+def test_the_target_volume_is_detached_where_told_so():
     f_w, t_if = torch.zeros(1, 1, 1, 1, 2, requires_grad=True), torch.ones(1, 1, 1, 1, 2, requires_grad=True)
-    loss_3dw(f_w, t_if).backward()
+    loss_3dw(f_w, t_if, target_detach=True).backward()
     assert f_w.grad is not None
     assert f_w.grad.flatten().tolist() == [-1.0, -1.0]
     assert t_if.grad is None
-    loss_3dw(f_w, t_if, target_detach=False).backward()
+    loss_3dw(f_w, t_if).backward()
     assert t_if.grad is not None
     assert t_if.grad.flatten().tolist() == [1.0, 1.0]
 

@@ -110,7 +110,7 @@ def test_a_file_in_the_folder_of_torch_hub_is_found(file, vgg, tmp_path, monkeyp
 
 def test_a_missing_file_is_named_and_nothing_takes_its_place(tmp_path):
     for path in (tmp_path / "none.pth", tmp_path):
-        with pytest.raises(FileNotFoundError, match=f"no file at {path}; give weights=<file>, or choose 'pyramid'"):
+        with pytest.raises(FileNotFoundError, match=f"no file at {path}; 'pyramid' needs none"):
             perceptual("vgg19", weights=path)
 
 

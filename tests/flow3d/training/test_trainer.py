@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,15 @@ import torch
 from flow3d import FlowRenderer, preset
 from flow3d.datasets.cache import FrameCache
 from flow3d.datasets.cache_build import build_cache
+from flow3d.morphable import PARTS
 from flow3d.preprocessing.images import is_generated, read_image
 from flow3d.training.checkpoint import read_checkpoint
 from flow3d.training.config import EXTENSIONS, TrainingConfig, training
 from flow3d.training.log import TERMS
 from flow3d.training.loop import CsvLog
 from flow3d.training.perceptual import perceptual
-from flow3d.training.steps import TrainingStep, loss_flow, region_weight
+from flow3d.training.steps import TrainingStep, region_weight
 from flow3d.training.trainer import Trainer
-from flow3d.warping import Flow
 
 
 def config(recipe: str = "extended", phase: int = 1, **changes) -> TrainingConfig:
@@ -67,14 +68,15 @@ def test_strict_has_the_papers_terms_and_no_other(data):
 
 def test_extended_phases_have_their_terms_in_their_turn(data):
     one, two = config("extended", 1, steps=40), config("extended", 2, steps=40)  # 30 and 24 steps alone
-    assert terms(data, one, 0) == terms(data, one, 2) == {"flow"}
-    assert terms(data, one, 1) == {"flow", "3df"}
-    assert terms(data, one, 32) == {"pw", "3dw", "flow", "rgb", "inp"}
-    assert terms(data, one, 33) == {"pw", "3df", "flow", "rgb", "inp"}
-    assert terms(data, one, 35) == {"pw", "cw", "flow", "rgb", "inp"}
+    exact = {"flow", "volume", "depth"}
+    assert terms(data, one, 0) == terms(data, one, 2) == exact
+    assert terms(data, one, 1) == exact | {"3df"}
+    assert terms(data, one, 32) == exact | {"pw", "3dw", "rgb", "inp"}
+    assert terms(data, one, 33) == exact | {"pw", "3df", "rgb", "inp"}
+    assert terms(data, one, 35) == exact | {"pw", "cw", "rgb", "inp"}
     frozen = {"pr", "sr", "alpha", "mask", "painted", "inp"}
     assert terms(data, two, 0) == frozen
-    assert terms(data, two, 24) == frozen | {"pw", "3dw", "flow", "rgb"}
+    assert terms(data, two, 24) == frozen | exact | {"pw", "3dw", "rgb"}
 
 
 def test_a_frozen_warping_stage_stands_still(data, tmp_path):
@@ -93,33 +95,25 @@ def test_the_rate_warms_up_and_falls_by_five():
     assert line.replace(decay_at=1.0).rate(99) == pytest.approx(1e-4)
 
 
-def test_the_exact_flow_has_no_flow_loss(data):
-    batch = data.batch(*data.draw(np.random.default_rng(1), 2))
-    stage = FlowRenderer(preset("micro", "extended")).warping
-    zero, flat = torch.zeros(4, 3, 4, 16, 16), torch.zeros(4, 2, 32, 32)
-    exact = torch.nn.functional.avg_pool2d(batch.flow, 2)[:, :, None].expand(-1, -1, 4, -1, -1) / 2
-    truth = batch.flow[:, :2]
-    assert loss_flow(Flow(exact, truth), batch) < 0.1 * loss_flow(Flow(zero, flat), batch)
-    warped = stage(stage.encode(batch.source_foreground), torch.randn(4, 16), torch.randn(4, 16))
-    still = Flow(warped.flow, warped.pixel_flow)
-    assert loss_flow(still, batch) == loss_flow(Flow(zero, flat), batch)  # a flow that starts at zero
-    assert warped.coarse is not None
-    better = loss_flow(Flow(exact, truth, truth), batch, share=1.0)
-    assert better < 0.1 * loss_flow(Flow(exact, truth, warped.coarse), batch, share=1.0)
-
-
 def test_the_flow_s_weight_falls_to_its_rest_and_stays_there():
     chosen = config("extended", 1, steps=100, flow_warmup=0.5, flow_rest=0.2)
     assert [chosen.extensions(k)["flow"] for k in (0, 50, 65, 80, 99)] == pytest.approx([5.0, 5.0, 3.0, 1.0, 1.0])
     assert config("extended", 2, flow_rest=0.2).extensions(0)["flow"] == pytest.approx(1.0)
+    weights = chosen.extensions(65)  # what is known of the volume falls with it
+    assert weights["volume"] / chosen.volume_weight == pytest.approx(weights["flow"] / chosen.flow_weight)
+    assert weights["depth"] / chosen.depth_weight == pytest.approx(weights["flow"] / chosen.flow_weight)
+    assert weights["rgb"] == chosen.rgb_loss
 
 
 def test_regions_weigh_as_they_should(data):
     batch = data.batch(*data.draw(np.random.default_rng(1), 2))
+    parts = torch.randint(len(PARTS), batch.labels.shape, generator=torch.Generator().manual_seed(0))
+    batch = replace(batch, labels=parts)
     assert region_weight(batch, None) is None
     weight = region_weight(batch, (10.0, 8.0))
     assert weight is not None
-    for part, value in ((0, 0.6), (1, 1.6), (2, 10.6), (3, 8.6), (4, 0.6), (6, 10.6)):
+    for part, value in ((0, 0.6), (1, 1.6), (2, 10.6), (3, 8.6), (4, 0.6), (6, 10.6), (8, 3.6)):
+        assert (batch.labels == part).any()
         assert torch.allclose(weight[batch.labels == part], torch.tensor(value / 1.6))
 
 
@@ -157,6 +151,34 @@ def test_what_a_training_leaves_behind(data, tmp_path):
     assert all(torch.equal(v, trainer.averaged.state[k]) for k, v in renderer.state_dict().items())
     second = Trainer(config("strict", 2), data, tmp_path / "second", start=tmp_path)
     assert all(torch.equal(v, trainer.averaged.state[k]) for k, v in second.renderer.state_dict().items())
+
+
+def test_literally_nothing_is_clipped_or_averaged(data, tmp_path):
+    """Adam moves weights alike for a gradient and a thousandth of it, so the first two steps must tell."""
+    plain, clipped, averaged = (
+        Trainer(config("strict", 1, **changes), data, tmp_path / name)
+        for name, changes in (("plain", {}), ("clipped", {"clip": 1e-3}), ("averaged", {"ema": 0.9}))
+    )
+    norms = []
+    for trainer in (plain, clipped, averaged):
+        for step in range(2):
+            norms.append(trainer.advance(trainer.batch(step))["gradient"])
+            largest = max(float(p.grad.norm()) for p in trainer.renderer.parameters() if p.grad is not None)
+            assert (largest > 1e-3) == (trainer is not clipped)
+    assert norms[0] == norms[2] > 1  # the log holds the norm before any clipping
+    weights = plain.renderer.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in plain.averaged.state.items())
+    assert not all(torch.equal(averaged.averaged.state[name], value) for name, value in weights.items())
+
+
+def test_adam_has_the_betas_of_its_configuration(data, tmp_path):
+    chosen = config("strict", 1, betas=(0.5, 0.9))
+    trainer = Trainer(chosen, data, tmp_path)
+    assert {group["betas"] for group in trainer.optimiser.param_groups} == {(0.5, 0.9)}
+    trainer.run(until=1)
+    with pytest.raises(ValueError, match=r"resume: expected a checkpoint of betas \(0.9, 0.999\), got one of betas"):
+        Trainer(config("strict", 1), data, tmp_path, resume=True)
+    assert Trainer(chosen, data, tmp_path, resume=True).run(until=2) == "paused"
 
 
 def test_nan_stops_names_the_term_and_keeps_the_checkpoint(data, tmp_path):

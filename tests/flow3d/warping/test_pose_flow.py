@@ -54,7 +54,7 @@ def test_a_graph_may_record_it():
 
 def test_the_network_starts_from_the_pose_and_keeps_the_rest_of_its_vector():
     torch.manual_seed(0)
-    config = preset("micro", "extended").replace(pose_flow=True)
+    config = preset("micro", "extended")
     renderer = FlowRenderer(config).eval()
     windows = torch.cat([each.windows() for each in moved(POSES)])  # (2, 73, 27)
     z = renderer.mapping(windows)
@@ -70,7 +70,7 @@ def test_the_network_starts_from_the_pose_and_keeps_the_rest_of_its_vector():
 
 
 def test_a_renderer_that_is_told_the_pose_survives_its_files(tmp_path):
-    renderer = FlowRenderer(preset("micro", "extended").replace(pose_flow=True)).eval()
+    renderer = FlowRenderer(preset("micro", "extended")).eval()
     again = FlowRenderer.from_pretrained(renderer.save_pretrained(tmp_path / "weights"))
     assert again.config.pose_flow
     windows, picture = moved(POSES)[0].windows(), torch.rand(3, 32, 32) * 2 - 1
@@ -84,4 +84,4 @@ def test_a_renderer_that_is_told_the_pose_survives_its_files(tmp_path):
 @pytest.mark.parametrize("without", [{"source_coefficients": False}, {"flow_dimensions": 2}])
 def test_without_a_source_or_a_third_dimension_it_is_refused(without):
     with pytest.raises(ValueError, match="pose_flow: expected False without source_coefficients and a 3D flow"):
-        preset("micro", "extended").replace(pose_flow=True, **without)
+        preset("micro", "extended").replace(**without)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from flow3d.datasets import make_pair
 from flow3d.evaluation.scores.metrics import (
@@ -27,7 +27,9 @@ EVERYWHERE = torch.ones(6, 8, dtype=torch.bool)
 
 
 def ramp(*shape: int) -> torch.Tensor:
-    return torch.arange(float(torch.tensor(shape).prod())).view(shape) / 100
+    """Numbers that rise evenly from -1 to below 1."""
+    count = int(torch.tensor(shape).prod())
+    return 2 * torch.arange(float(count)).view(shape) / count - 1
 
 
 def test_warping_by_a_whole_number_of_pixels_is_a_shift():
@@ -56,7 +58,7 @@ def test_an_affine_map_of_two_pixels_is_refused():
 
 
 def test_psnr_of_a_known_error():
-    a = torch.zeros(3, 6, 8)
+    a = torch.full((3, 6, 8), -0.5)
     b = a + 0.2
     assert psnr(a, b) == psnr(a, b, EVERYWHERE) == pytest.approx(20.0, abs=DECIBELS)  # (2 / 0.2)^2 is 20 dB
     half = EVERYWHERE.clone()
@@ -78,24 +80,44 @@ def test_psnr_agrees_with_scikit_image():
     assert psnr(a, b) == pytest.approx(expected, abs=EVALUATION["scikit-image"][0])
 
 
+def test_ssim_of_two_even_pictures_is_its_luminance_term():
+    dark, middle = torch.full((3, 16, 16), -0.5), torch.zeros(3, 16, 16)  # .25 and .5 of [0, 1]
+    by_hand = (2 * 0.25 * 0.5 + 0.01**2) / (0.25**2 + 0.5**2 + 0.01**2)  # .2501 / .3126; structure and contrast are 1
+    assert by_hand == pytest.approx(0.80006, abs=EVALUATION["four decimals"][0])
+    assert ssim(dark, middle) == pytest.approx(by_hand, abs=EVALUATION["scikit-image"][0])
+    on_the_wrong_scale = 0.02**2 / (0.5**2 + 0.02**2)  # means of -.5 and 0, with a range of 2
+    assert ssim(dark, middle) > 100 * on_the_wrong_scale
+
+
+def test_a_luminance_shift_costs_what_it_costs_on_the_scale_of_0_to_1():
+    pair = make_pair(44, size=64)
+    shifted = (pair.target + 0.2).clamp(-1, 1)
+    unit = [(picture.double().numpy() + 1) / 2 for picture in (shifted, pair.target)]
+    gaussian = {"channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = structural_similarity(*unit, data_range=1, **gaussian)
+    raw = structural_similarity(shifted.double().numpy(), pair.target.double().numpy(), data_range=2, **gaussian)
+    limit = EVALUATION["scikit-image"][0]
+    assert ssim(shifted, pair.target) == pytest.approx(expected, abs=limit)
+    assert expected > raw + 0.05  # what version 0.1 reported
+
+
 def test_ssim_of_one_window_by_hand():
     torch.manual_seed(0)
     a, b = (torch.rand(2, 3, 11, 11, dtype=torch.float64) * 2 - 1).float()  # one window fits, in the middle
     line = torch.exp(-0.5 * (torch.arange(-5.0, 6.0, dtype=torch.float64) / 1.5) ** 2)
     weight = torch.outer(line, line) / line.sum() ** 2
     values = []
-    for x, y in zip(a.double(), b.double(), strict=True):
+    for x, y in zip((a.double() + 1) / 2, (b.double() + 1) / 2, strict=True):
         mean_x, mean_y = (weight * x).sum(), (weight * y).sum()
         var_x, var_y = ((weight * v * v).sum() - m * m for v, m in ((x, mean_x), (y, mean_y)))
         both = (weight * x * y).sum() - mean_x * mean_y
-        first, second = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-        light = (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first)
-        values.append(float(light * (2 * both + second) / (var_x + var_y + second)))
+        light = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
+        values.append(float(light * (2 * both + 0.03**2) / (var_x + var_y + 0.03**2)))
     limit = EVALUATION["scikit-image"][0]
     assert ssim(a, b) == pytest.approx(sum(values) / 3, abs=limit)
     assert ssim(a, b) == ssim(b, a)
     assert ssim(a, a) == pytest.approx(1, abs=limit)
-    with pytest.raises(ValueError, match="b: expected two frames of one shape, at least 11 px"):
+    with pytest.raises(ValueError, match="a: expected pictures of at least 11 px"):
         ssim(a[:, :10], b[:, :10])
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from flow3d.evaluation.scores.statistics import estimate, largest, mean, median, ratio
+from flow3d.evaluation.scores.statistics import STUDENT, estimate, largest, mean, median, over_seeds, ratio
 from tolerances import EVALUATION
 
 
@@ -47,3 +47,25 @@ def test_nothing_measured_is_nothing_found():
     for found in (mean([]), median([float("nan")]), largest([]), ratio([], []), estimate(np.empty((0, 3)), np.sum)):
         assert found.count == 0
         assert math.isnan(found.value)
+
+
+def test_a_few_seeds_have_an_interval_by_students_t():
+    found = over_seeds([0.5, 1.0, 1.5])  # sd .5, standard error .5 / sqrt(3)
+    assert (found.mean, found.count, found.shown) == (1.0, 3, False)
+    assert found.reach == pytest.approx(4.303 * 0.5 / math.sqrt(3))
+    assert found.text() == "+1.00 ± 1.24"
+    assert over_seeds([-1.0, -1.1, -0.9]).shown
+    assert over_seeds([0.0, 0.0, 0.0]).shown is False
+    one = over_seeds([2.0])
+    assert (one.mean, one.shown, one.text()) == (2.0, False, "+2.00")
+    with pytest.raises(ValueError, match="values: expected at least one, got none"):
+        over_seeds([])
+
+
+def test_students_quantiles_leave_out_one_draw_in_twenty():
+    generator = np.random.default_rng(0)
+    for count in (2, 3, 5, 10, 14):
+        draws = [over_seeds(row) for row in generator.normal(size=(4000, count)).tolist()]
+        missed = sum(draw.shown for draw in draws) / len(draws)
+        assert missed == pytest.approx(0.05, abs=EVALUATION["one in twenty"][0])
+    assert STUDENT[0] == pytest.approx(math.tan(math.pi * 0.95 / 2), abs=EVALUATION["three decimals"][0])

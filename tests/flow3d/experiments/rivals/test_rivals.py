@@ -104,7 +104,7 @@ def test_thirty_steps_lower_the_loss(name, frames):
         total = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad()
         total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.largest_norm)
         optimiser.step()
         totals.append(float(total.detach()))
     assert np.mean(totals[-3:]) < TOLERANCES["thirty steps"][0] * np.mean(totals[:3])

@@ -19,8 +19,8 @@ from flow3d.experiments.ablations.results import result_path
 from flow3d.experiments.rivals import RIVALS, rival
 from flow3d.experiments.rivals.base import Motion, Rival, Widths
 from flow3d.experiments.rivals.methods import DrivingPictures, rival_method
-from flow3d.experiments.rivals.report import rivals_report, verdicts
-from flow3d.experiments.rivals.run import OURS, OURS_WITH_POSE, OWN, Runner, budget_of, measure_baselines
+from flow3d.experiments.rivals.report import EARLIER, rivals_report, verdicts
+from flow3d.experiments.rivals.run import AFFINE, OURS, OWN, UNTOLD, Runner, budget_of, measure_baselines
 from flow3d.files import claim
 
 FIRST = 1_000_000
@@ -107,14 +107,12 @@ def test_our_own_result_is_trained_here_or_taken_over(frames, lists, tmp_path):
     taking = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path)
     (taken,) = taking.run([OURS], [0], lambda _: None)
     assert taken == own | {"seconds": 7, "numbers": {"self_psnr": 1.0}}
-    result_path(tmp_path, OWN[OURS_WITH_POSE], 0).write_text(
+    result_path(tmp_path, OWN[UNTOLD], 0).write_text(
         json.dumps(result | {"numbers": {"self: PSNR over copy, dB": 2.0}})
     )
-    (with_pose,) = Runner(BUDGET, frames, lists, tmp_path / "new", ours=tmp_path).run(
-        [OURS_WITH_POSE], [0], lambda _: None
-    )
-    assert with_pose["numbers"] == {"self_psnr": 2.0}
-    assert with_pose["parameters"] > own["parameters"]
+    (untold,) = taking.run([UNTOLD], [0], lambda _: None)
+    assert untold["numbers"] == {"self_psnr": 2.0}
+    assert untold["parameters"] < own["parameters"]  # its vector does not end in a pose
     there.write_text(json.dumps(result | {"settings": {"preset": "tiny"}}))
     with pytest.raises(ValueError, match="ours: expected a result of"):
         Runner(BUDGET, frames, lists, tmp_path / "other", ours=tmp_path).run([OURS], [0], lambda _: None)
@@ -141,24 +139,35 @@ def result(method: str, seed: int, number: float) -> dict:
 
 
 def test_the_report_says_who_leads():
-    ahead = [result(OURS, 0, 4.0), result(OURS, 1, 5.0), result("FOMM", 0, 1.0), result("FOMM", 1, 2.0)]
-    assert verdicts(ahead) == [
-        "- cross PSNR, dB: ours leads FOMM, 4.50 against 1.50 (clear).",
-        "- cross flow error, %: ours leads FOMM, 5.50 against 8.50 (clear).",
+    ahead = [result(OURS, 0, 4.0), result(OURS, 1, 5.0), result("FOMM", 0, 1.0), result("FOMM", 1, 2.1)]
+    assert verdicts(ahead, {}) == [
+        "- cross PSNR, dB: ahead of FOMM (+2.95 ± 0.64).",  # 3 and 2.9: a standard error of .05, times 12.706
+        "- cross flow error, %: ahead of FOMM (+2.95 ± 0.64).",
     ]
     behind = [*ahead, result("DaGAN", 0, 4.5), result("DaGAN", 1, 5.5)]
-    assert verdicts(behind)[0] == (
-        "- cross PSNR, dB: ours does not lead: DaGAN does, 4.50 against 5.00 (within spread)."
-    )  # fmt: skip
+    assert verdicts(behind, {})[0] == "- cross PSNR, dB: behind DaGAN (-0.50 ± 0.00)."
+    near = [*ahead, result("DaGAN", 0, 4.5), result("DaGAN", 1, 5.0)]
+    affine = {AFFINE: {"cross_flow_error": 4.4}}
+    assert verdicts(near, affine) == [
+        "- cross PSNR, dB: not told apart from DaGAN (-0.25 ± 3.18).",  # -.5 and 0
+        "- cross flow error, %: not told apart from DaGAN (-0.25 ± 3.18); not told apart from least-squares affine, "
+        "which has no network (-1.10 ± 6.35).",
+    ]
+    assert verdicts([ahead[0], ahead[2]], {})[0] == "- cross PSNR, dB: too few seeds in common with FOMM."
     table = rivals_report(behind, {"copy": {"cross_psnr": 0.0}}, "command")
     assert "| copy |  |  | 0 |  | none | 0.00 |" in table
     assert "5.00 ± 0.71" in table
     assert "HyperReenact is absent" in table
     assert "warped pixels" in table
-    assert "told the pose and" not in table
-    told = rivals_report([*behind, result(OURS_WITH_POSE, 0, 9.0), result(OURS_WITH_POSE, 1, 9.5)], {}, "command")
-    section = told[told.index("## Where ours, told the pose and") :]
-    assert "- cross PSNR, dB: ours leads DaGAN, 9.25 against 5.00 (clear)." in section
+    assert "not told the pose, beside" not in table
+    untold = rivals_report([*behind, result(UNTOLD, 0, 9.0), result(UNTOLD, 1, 9.5)], {}, "command")
+    section = untold[untold.index("## Ours, not told the pose, beside") :]
+    assert "- cross PSNR, dB: ahead of DaGAN (+4.25 ± 3.18)." in section  # 4.5 and 4
+    assert "keep their names" not in untold
+    earlier = rivals_report([*behind, result(EARLIER[0], 0, 9.0), result(EARLIER[0], 1, 9.5)], {}, "command")
+    assert "## Ours, extended, beside" in earlier
+    assert "keep their names" in earlier
+    assert "Ours is not among the results." in rivals_report(behind[2:], {}, "command")
     with pytest.raises(ValueError, match="results: expected at least one method"):
         rivals_report([], {}, "command")
 

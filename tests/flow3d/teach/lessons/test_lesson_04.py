@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from flow3d import FlowRenderer
-from flow3d.config import preset
 from flow3d.datasets.cache_build import build_cache
 from flow3d.teach.lessons import lesson_04
 
@@ -32,7 +31,7 @@ def pairs(caches):
 def renderer(moving: float = 0.0) -> FlowRenderer:
     """An untrained renderer; ``moving`` fills the flow's head with noise of that size."""
     torch.manual_seed(4)
-    made = FlowRenderer(preset("micro", "extended")).eval()
+    made = FlowRenderer(lesson_04.RENDERER).eval()
     if moving:
         torch.nn.init.normal_(made.warping.flow_network.head.weight, std=moving)
     return made

@@ -141,25 +141,26 @@ def runs_of(**away: Sequence[float]) -> list[dict]:
 NUMBERS = ("self_psnr", "cross_flow_error")
 
 
-def test_differences_are_taken_seed_by_seed_and_claims_are_counted():
+def test_differences_are_taken_seed_by_seed_and_claims_need_an_interval_that_leaves_out_0():
     runs = runs_of(
-        **{"2D_flow": [-1, -2, -0.5], "no_refiner": [1, 2, 3], "no_cyclic_loss": [1, -1, 2], "no_separation": [1]}
+        **{"2D_flow": [-1, -1.1, -0.9], "no_refiner": [1, 2, 1.5], "no_cyclic_loss": [-1, -3, -0.2]},
+        no_separation=[1],
     )
-    assert results.differences(runs, "2D flow", NUMBERS[0]) == pytest.approx({0: -1, 1: -2, 2: -0.5})
+    assert results.differences(runs, "2D flow", NUMBERS[0]) == pytest.approx({0: -1, 1: -1.1, 2: -0.9})
     lines = results.claims(runs, NUMBERS)
     assert len(lines) == 8
     for table, words in {
-        "Tab. 2a": "agrees in 3 of 3 seeds",
-        "Tab. 2b": "speaks against the paper in 3 of 3 seeds",
-        "Tab. 2c": "the seeds disagree (1 of 3 agree)",
-        "Tab. 3a": "one seed shows nothing",
+        "Tab. 2a": "± 0.25  agrees",
+        "Tab. 2b": "± 1.24  speaks against the paper",
+        "Tab. 2c": "± 3.58  shows nothing",  # although every seed agrees
+        "Tab. 3a": "1.00  one seed shows nothing",
     }.items():
         assert [line.endswith(words) for line in lines if line.startswith(table)] == [True, True], table
 
 
 def test_equal_seeds_are_on_nobody_s_side():
     lines = results.claims(runs_of(**{"2D_flow": [0, 0, 0]}), NUMBERS)
-    assert all(line.endswith("the seeds disagree (0 of 3 agree)") for line in lines)
+    assert all(line.endswith("+0.00 ± 0.00  shows nothing") for line in lines)
 
 
 def test_dots_are_blue_where_better_and_there_is_one_for_each_seed():
@@ -195,7 +196,11 @@ def test_rivals_are_ranked_by_their_seeds():
     ]
     assert list(results.by_method(runs, number)) == ["ours", "near", "far", "once"]
     words = [line.rsplit(", ", 1)[1] for line in results.ranking(runs, number)]
-    assert words == ["the seeds overlap", "in every seed", "but one seed shows nothing"]
+    assert words == [
+        "not told apart (+1.75 ± 15.88)",  # .5 and 3
+        "ahead by +28.25 ± 15.88",  # 29.5 and 27
+        "but too few seeds to tell them apart",
+    ]
     figure = results.rival_dots(runs)
     assert [len(np.asarray(d.get_offsets())) for d in figure.axes[0].collections] == [2, 2, 2, 1]
     assert not figure.axes[1].collections
