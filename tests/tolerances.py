@@ -124,7 +124,10 @@ NETWORKS = {
 # ONNX graphs run by onnxruntime, against PyTorch; of the largest value, or of 1.
 EXPORT = {
     "function": (4e-6, "relative and absolute; measured 1.4e-6: sums over up to 200 products in another order"),
-    "source": (6e-6, "measured 2.1e-6: a dozen layers in another order of sums"),
+    "source": (
+        4e-5,
+        "measured 1.2e-5 on the plate, which a dozen and more layers make, 2.1e-6 on the rest: other sums",
+    ),
     "untrained": (5e-4, "measured 1.5e-4: instance norm of 4 x 4 voxels enlarges what random weights leave small"),
     "shipped": (2e-4, "the project allows 1e-3; measured 6.2e-5, of which PyTorch's own quick ways are 6.1e-5"),
     "shipped, float64": (1.5e-5, "measured 4.8e-6: float32 against float64"),

@@ -65,10 +65,12 @@ def frame_graph(renderer: FlowRenderer, outputs: Sequence[str] = ("output",)) ->
 
 
 def tensors_of(source: Prepared) -> dict[str, Tensor]:
-    """A prepared source by the names that it has in both graphs, the motion only where it is known."""
+    """A prepared source by the names that it has in both graphs, the motion only where it is known,
+    and the plate and a hidden part of its own only where the model has them."""
     encoded = source.encoded
     tensors = {
-        "image": source.image, "alpha": source.alpha, "motion": source.motion,
+        "image": source.image, "alpha": source.alpha, "motion": source.motion, "plate": source.plate,
+        "hidden": None if source.hidden is source.alpha else source.hidden,  # a margin of 0 hides no more
         "foreground": encoded.foreground, "lifted": encoded.lifted, "volume": encoded.volume,
     }  # fmt: skip
     return {f"source_{name}": tensor for name, tensor in tensors.items() if tensor is not None}
@@ -88,7 +90,7 @@ def _example(renderer: FlowRenderer) -> tuple[Tensor, Tensor, Tensor]:
 
 def _prepared(renderer: FlowRenderer, image: Tensor, alpha: Tensor, window: Tensor | None = None) -> Prepared:
     motion = None if window is None else renderer.mapping(window)
-    return Prepared(image, alpha, renderer.warping.encode(cut_out(image, alpha)), motion)
+    return renderer.ready(image, alpha, motion, renderer.warping.encode(cut_out(image, alpha)))
 
 
 def graph_of(title: str, given: Mapping[str, Tensor], work: Callable[[], Mapping[str, Tensor]]) -> onnx.ModelProto:

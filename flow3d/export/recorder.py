@@ -29,7 +29,7 @@ def getter(name: str) -> Callable[..., Any]:
 # What they say of a tensor, or make of its shape, is the same for all its values.
 OUTLINES = {
     *(getter(name) for name in ("shape", "dtype", "device", "ndim")), Tensor.dim, Tensor.size, Tensor.__len__,
-    torch.zeros_like, torch.ones_like, Tensor.new_full,
+    torch.zeros_like, torch.ones_like, Tensor.new_full, Tensor.new_zeros,
 }  # fmt: skip
 
 

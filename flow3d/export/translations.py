@@ -21,7 +21,7 @@ from .volumes import adain, instance_norm, warp
 
 ONE_TENSOR = {
     torch.tanh: "Tanh", torch.atanh: "Atanh", torch.sigmoid: "Sigmoid", Tensor.neg: "Neg", Tensor.sin: "Sin",
-    Tensor.cos: "Cos",
+    Tensor.cos: "Cos", Tensor.sqrt: "Sqrt",
 }  # fmt: skip
 TWO_TENSORS = {
     Tensor.add: "Add", Tensor.sub: "Sub", Tensor.mul: "Mul", Tensor.div: "Div", Tensor.matmul: "MatMul",
@@ -40,6 +40,11 @@ def one_tensor(operator: str) -> Translation:
 def two_tensors(operator: str) -> Translation:
     """A function of two tensors, or of one and a number; ONNX broadcasts as PyTorch does."""
     return lambda recorder, result, a, b: recorder.graph.node(operator, recorder.name_of(a), recorder.name_of(b))
+
+
+def squared(recorder: Recorder, result: Tensor, x: Tensor) -> str:
+    """``x * x``."""
+    return recorder.graph.node("Mul", *2 * [recorder.name_of(x)])
 
 
 def subtracted(recorder: Recorder, result: Tensor, a: Tensor, b: Number) -> str:
@@ -75,10 +80,11 @@ def softmax(recorder: Recorder, result: Tensor, x: Tensor, dim: int) -> str:
 
 
 def reduced(operator: str) -> Translation:
-    """Over one axis, which goes."""
+    """Over one axis."""
 
-    def translation(recorder: Recorder, result: Tensor, x: Tensor, dim: int) -> str:
-        return recorder.graph.node(operator, recorder.name_of(x), recorder.graph.whole([dim]), keepdims=0)
+    def translation(recorder: Recorder, result: Tensor, x: Tensor, dim: int, keepdim: bool = False) -> str:
+        axis = recorder.graph.whole([dim])
+        return recorder.graph.node(operator, recorder.name_of(x), axis, keepdims=int(keepdim))
 
     return translation
 
@@ -92,7 +98,7 @@ def linear(recorder: Recorder, result: Tensor, x: Tensor, weight: Tensor, bias: 
 
 
 def pooled(operator: str) -> Translation:
-    """Pooling over squares that touch."""
+    """Pooling over squares that touch, or over one around every pixel."""
 
     def translation(
         recorder: Recorder,
@@ -105,10 +111,11 @@ def pooled(operator: str) -> Translation:
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> str:
-        if stride not in (None, kernel_size) or padding or dilation != 1 or ceil_mode or return_indices:
-            raise NotImplementedError("expected pooling over squares that touch")
-        sides = [kernel_size, kernel_size]
-        return recorder.graph.node(operator, recorder.name_of(x), kernel_shape=sides, strides=sides)
+        step = kernel_size if stride is None else stride
+        if (step, padding) not in ((kernel_size, 0), (1, kernel_size // 2)) or dilation != 1 or ceil_mode:
+            raise NotImplementedError("expected pooling over squares that touch, or over one around every pixel")
+        sides = {"kernel_shape": [kernel_size] * 2, "strides": [step] * 2, "pads": [padding] * 4}
+        return recorder.graph.node(operator, recorder.name_of(x), **sides)
 
     return translation
 
@@ -144,6 +151,7 @@ TRANSLATIONS: dict[Callable[..., Any], Translation] = {
     functional.relu: relu,
     functional.leaky_relu: leaky_relu,
     torch.logit: logit,
+    Tensor.square: squared,
     Tensor.clamp: clamp,
     Tensor.clamp_min: clamp,
     Tensor.softmax: softmax,

@@ -7,6 +7,7 @@ that the motion vector chooses.
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from flow3d_kernels import adain3d
 
@@ -84,8 +85,8 @@ class DemodulatedConv2d(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B O H W"]:
         """Convolve with weights that ``z`` scales, activate."""
         scale = 1 + self.scale(self.shared(z))  # (B, C)
-        strength = self.convolution.weight.square().sum((2, 3)) @ scale.square().T  # (O, B)
-        y = self.convolution(x * scale[:, :, None, None]) * (GAIN * (strength.T + 1e-8).rsqrt())[:, :, None, None]
+        power = functional.linear(scale.square(), self.convolution.weight.square().sum((2, 3)))  # (B, O)
+        y = self.convolution(x * scale[:, :, None, None]) / ((power + 1e-8).sqrt() / GAIN)[:, :, None, None]
         return functional.leaky_relu(y + self.bias[:, None, None], SLOPE)
 
 

@@ -47,6 +47,8 @@ ELEMENTS = {
     "matrices": lambda x: x @ x.mT,
     "moved axis": lambda x: x.movedim(-1, 1),
     "max pool": lambda x: functional.max_pool2d(x, 2),
+    "max pool around each": lambda x: functional.max_pool2d(x, 3, 1, 1),
+    "sum, axis kept": lambda x: x.sum(2, keepdim=True),
     "mean pool": lambda x: functional.avg_pool2d(x, 3),
     "pixels to channels": lambda x: functional.pixel_unshuffle(x[..., :4, :], 2),
     "channels to pixels": lambda x: functional.pixel_shuffle(x, 2),
