@@ -46,6 +46,8 @@ def check_image(image: Tensor, argument: str) -> None:
         raise TypeError(f"{argument}: expected a float tensor (3, H, W) in [-1, 1], got {kind}")
     if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
         raise ValueError(f"{argument}: expected three channels, shape (3, H, W), got {tuple(image.shape)}")
+    if image.is_meta or image.layout != torch.strided:
+        raise ValueError(f"{argument}: expected numbers in memory, got a {image.layout} tensor on {image.device}")
     if not torch.isfinite(image).all():
         raise ValueError(f"{argument}: expected finite numbers, got NaN or infinity")
 

@@ -48,6 +48,8 @@ def test_a_picture_is_finite_and_may_leave_its_range_where_no_range_is_asked_for
         (torch.zeros(2, 2), ValueError, r"photo: expected three channels, shape \(3, H, W\), got \(2, 2\)"),
         (torch.zeros(3, 2, 0), ValueError, "photo: expected three channels"),
         (torch.tensor([[[torch.nan]]] * 3), ValueError, "photo: expected finite numbers"),
+        (torch.zeros(3, 2, 2, device="meta"), ValueError, "photo: expected numbers in memory, got .* on meta"),
+        (torch.zeros(3, 2, 2).to_sparse(), ValueError, "photo: expected numbers in memory, got a torch.sparse_coo"),
         (torch.full((3, 2, 2), -1.1), ValueError, r"photo: expected numbers in \[-1, 1\], got -1.1 to -1.1"),
     ],
 )

@@ -70,9 +70,15 @@ class Tracker:
 def track(frames: Iterable[Float[Tensor, "3 H W"]]) -> Iterator[Face | None]:
     """The largest face of each frame of a clip, or None; one frame at a time, so that memory does not grow.
 
+    Args:
+        frames: pictures in [-1, 1], one after the other; a generator, a list, or a tensor (N,3,H,W).
+
     Raises:
-        TypeError, ValueError: as :class:`Tracker`.
+        TypeError: ``frames`` cannot be iterated over.
+        TypeError, ValueError: of a frame, as :class:`Tracker`.
     """
+    if not isinstance(frames, Iterable):
+        raise TypeError(f"frames: expected pictures one after the other, got {type(frames).__name__}")
     tracker = Tracker()
     for frame in frames:
         yield tracker(frame)

@@ -106,6 +106,13 @@ def test_frames_of_another_size_begin_anew(clip, searches):
     assert len(searches) == 2
 
 
+def test_what_is_no_clip_is_refused_by_name(no_shape_checks):
+    with pytest.raises(TypeError, match="frames: expected pictures one after the other, got int"):
+        next(track(3))  # ty: ignore[invalid-argument-type]
+    with pytest.raises(ValueError, match="frame: expected three channels"):
+        next(track(torch.zeros(3, 8, 8)))  # one picture is no clip
+
+
 def test_a_bad_frame_is_refused_by_name_and_the_next_goes_on(clip):
     follow = Tracker()
     assert follow(clip[1][0]) is not None
