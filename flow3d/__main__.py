@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from .commands import ablate, cache, evaluate, reenact, regress, rivals, train
+from .commands import ablate, cache, evaluate, models, reenact, regress, rivals, train
 from .commands.messages import complain, quiet_decoders, with_option
 from .commands.parser import Parser, UsageError
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": (evaluate, "measure a renderer against true answers"),
     "ablate": (ablate, "train and measure the paper's ablations, variant by variant"),
     "rivals": (rivals, "train and measure earlier methods beside ours"),
+    "models": (models, "list the networks that others trained, or take in your copy of one"),
 }
 
 

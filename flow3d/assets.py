@@ -1,5 +1,7 @@
 """The one place that finds ``data/``: beside the package in a clone, inside it once installed from a wheel."""
 
+import os
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -33,3 +35,19 @@ def path(name: str) -> Path:
             return root / relative
     looked = ", ".join(str(root / relative) for root in roots())
     raise FileNotFoundError(f"shipped data {name!r} not found; looked for {looked}")
+
+
+def user_folder() -> Path:
+    """The folder for files that a user gives to the package, as the system has it; it may not exist yet.
+
+    The environment variable ``FLOW3D_HOME`` names another one.
+    """
+    if given := os.environ.get("FLOW3D_HOME"):
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "flow3d"

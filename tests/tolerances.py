@@ -197,6 +197,31 @@ EVALUATION = {
 IDENTITY = {
     "auc": (0.97, "measured 0.997 on 100 persons; 0.5 is chance"),
     "over an untrained network": (0.08, "of AUC; measured 0.18"),
+# The detector of faces and what stands on it, mostly on drawn heads of 256 px, whose eyes are 54 to 78 px apart.
+FACE = {
+    "exact pose": (1e-14, "measured 7e-16: a fit of 33 points in float64"),
+    "ramp": (1e-5, "measured 0: means of two whole numbers"),
+    "turned ramp": (0.11, "pixels; measured 0.036 in OpenCV 4.13, 0.011 in 5.0: linear weights are rounded to 1/32"),
+    "stripes": (0.01, "of 1; measured 0: as many black as white columns in each pixel"),
+    "box, head half-heights": (0.036, "measured 0.012: hair and light differ between left and right"),
+    "box, moved square": (7.0, "pixels; measured 2.3: boxes are counted from places 8 px of 128 apart"),
+    "iris, pixels": (4.6, "measured 1.5: drawn eyes are larger than people's"),
+    "scores, moved": (3e-5, "measured 9e-6: sums of positions of up to 500 px in float32"),
+    "roll, radians": (0.026, "measured 0.0084 of 0.4"),
+    "yaw of drawn heads, degrees": (9.0, "RMS over 18 heads; measured 5.0, 14.6 at most, where hair hides a cheek"),
+    "yaw in a clip, degrees": (6.3, "RMS over 12 frames; measured 2.1"),
+    "dark, percent": (2.1, "of the distance between the eyes; measured 0.7 at a tenth of the light"),
+    "another size, percent": (6.0, "of the distance between the eyes; measured 2.0 at a third, 0.3 at twice the size"),
+    "turned picture, percent": (1.2, "of the distance between the eyes; measured 0.4"),
+    "tracked against found, pixels": (3.7, "RMS; measured 1.2: one pass against two or three"),
+}
+
+# Networks that others trained, in OpenCV's arithmetic against LiteRT's.
+NETWORKS_OF_OTHERS = {
+    "probe, halved": (0.006, "mean, of 1; measured 0.002: rims of one pixel at either size"),
+    "probe": (2.4e-4, "measured 7.6e-5 in OpenCV 4.13, 4.14 and 5.0: pixels of 256 and logits of up to 88 in float32"),
+}
+
 }
 
 # The shipped renderer, on eight pairs; what the command evaluate measured on 200.

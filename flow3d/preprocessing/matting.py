@@ -1,4 +1,4 @@
-"""A matte where none is known: a picture (3,H,W) -> a soft matte (1,H,W), by OpenCV's GrabCut (section 3.1)."""
+"""A matte where none is known: a picture (3,H,W) -> a soft matte (1,H,W), by a network or by GrabCut (section 3.1)."""
 
 from functools import cache
 
@@ -8,8 +8,36 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ..checks import check_picture
 from ..morphable import Coefficients, Person
+from ..opencv import ONE_THREAD
+from ..perception.face.crops import planes_of, resized
+from ..perception.networks import network
 from .images import to_uint8
+
+SEGMENTATION = "matte/selfie_segmentation.tflite"
+SEGMENTED = 256  # pixels of what that network sees
+
+
+def segment(image: Float[Tensor, "3 H W"]) -> Float[Tensor, "1 H W"]:
+    """How much of each pixel is a person, from 0 to 1: MediaPipe's selfie segmentation, run by OpenCV.
+
+    It was trained on people who are near the camera. The network sees the picture stretched to a square of 256 px, so
+    the matte is no finer than that.
+
+    Args:
+        image: the picture in [-1, 1], of any size; on any device.
+
+    Raises:
+        TypeError: not a tensor of floating-point numbers.
+        ValueError: another shape, no pixels, NaN, or numbers outside of [-1, 1].
+        FileNotFoundError: the network is missing; the message says how to take one in.
+    """
+    check_picture(image, "image")
+    planes = planes_of(image)
+    with ONE_THREAD:
+        (matte,) = network(SEGMENTATION)((resized(planes, (SEGMENTED, SEGMENTED))[None] + 1) / 2)
+        return torch.from_numpy(resized(matte[None], (planes.shape[2], planes.shape[1]))).clamp(0, 1)
 
 
 def grabcut(

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from flow3d_kernels import warp3d
 
+from ..checks import check_image
 from ..morphable import Coefficients
 from ..morphable.coefficients import EXPRESSION, ROTATION
 from ..morphable.head.parts import MATERIAL
 from ..morphable.rasteriser import Surface
 from ..threads import one_thread
 from .fitting import HeadFit
-from .images import check_image
 
 FADE = 0.9  # head half-heights over which the flow fades to zero outside the head
 HIDDEN = 0.04  # head half-heights: a point this far behind the seen surface is hidden in the photograph

@@ -59,6 +59,26 @@ def test_a_stranger_beside_an_installed_package_is_ignored(tmp_path, monkeypatch
         assets.path("README.md")
 
 
+@pytest.mark.parametrize(
+    ("platform", "named", "ending"),
+    [
+        ("linux", {"XDG_DATA_HOME": "/there"}, "/there/flow3d"),
+        ("linux", {}, ".local/share/flow3d"),
+        ("darwin", {}, "Library/Application Support/flow3d"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/flow3d"),
+        ("win32", {}, "AppData/Local/flow3d"),
+        ("linux", {"FLOW3D_HOME": "/mine", "XDG_DATA_HOME": "/there"}, "/mine"),
+    ],
+)
+def test_the_users_folder_is_where_the_system_has_it(monkeypatch, platform, named, ending):
+    for name in ("FLOW3D_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert assets.user_folder().as_posix().endswith(ending)
+
+
 @pytest.fixture(scope="module")
 def wheel_folder(tmp_path_factory):
     """The wheel's content, unpacked as pip would."""

@@ -19,8 +19,8 @@ from flow3d.preprocessing import write_image
     ("words", "line"),
     [
         ("", "error: COMMAND: expected a value, got none; see flow3d --help"),
-        ("reenakt a b c", "error: COMMAND: expected reenact, cache, train, regress, evaluate, ablate or rivals, got "
-         "'reenakt'; the nearest is reenact"),
+        ("reenakt a b c", "error: COMMAND: expected reenact, cache, train, regress, evaluate, ablate, rivals or "
+         "models, got 'reenakt'; the nearest is reenact"),
         ("--verison", "error: --verison: expected an option of flow3d"),
         ("evaluate --wieghts a", "error: --wieghts: expected an option of flow3d evaluate; the nearest is --weights"),
         ("reenact a b", "error: OUT: expected a value, got none; see flow3d reenact --help"),
@@ -47,7 +47,7 @@ def test_ctrl_c_is_code_130_and_says_what_to_do_next(command, capsys, monkeypatc
         raise KeyboardInterrupt
 
     words = {"reenact": "a b c", "train": "--data a --out b", "evaluate": "--weights a --out b", "cache": "--out a",
-             "regress": "", "ablate": "--data a --out b", "rivals": "--data a --out b"}  # fmt: skip
+             "regress": "", "ablate": "--data a --out b", "rivals": "--data a --out b", "models": ""}  # fmt: skip
     monkeypatch.setattr(COMMANDS[command][0], "run", stop)
     assert main([command, *words[command].split()]) == 130
     said = capsys.readouterr().err

@@ -1,11 +1,11 @@
-"""GrabCut finds a person that stands out, repeats itself, and refuses what it cannot split."""
+"""Networks and GrabCut find a person that stands out, repeat themselves, and refuse what they cannot split."""
 
 import pytest
 import torch
 
 from flow3d.datasets import make_pair
 from flow3d.morphable import Coefficients
-from flow3d.preprocessing import grabcut, images
+from flow3d.preprocessing import grabcut, images, segment
 from flow3d.preprocessing.matting import seeded_grabcut
 
 
@@ -74,3 +74,40 @@ def test_a_picture_is_checked_once_on_its_way(monkeypatch):
     grabcut(image)
     seeded_grabcut(image, Coefficients.neutral().windows()[0])
     assert checked == ["image", "image"]
+
+
+def test_a_network_finds_drawn_people():
+    pairs = [make_pair(seed, 128) for seed in range(40, 46)]
+    mattes = [segment(pair.source) for pair in pairs]
+    right = sorted(overlap(matte, pair.source_alpha) for matte, pair in zip(mattes, pairs, strict=True))
+    upside_down = sorted(overlap(matte.flip(1), pair.source_alpha) for matte, pair in zip(mattes, pairs, strict=True))
+    assert right[3] > 0.9
+    assert upside_down[3] < 0.85  # the control
+
+
+def test_a_network_finds_nobody_on_a_wall():
+    assert segment(make_pair(44, 64).background).mean() < 0.1
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (3, 5, 300), (3, 300, 200), (3, 600, 900)])
+def test_a_network_gives_a_soft_matte_of_any_size_and_the_same_again(shape):
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    matte = segment(image)
+    assert matte.shape == (1, *shape[1:])
+    assert matte.min() >= 0
+    assert matte.max() <= 1
+    assert torch.equal(matte, segment(image.double()))
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        (torch.zeros(1, 8, 8), ValueError, "image: expected three channels"),
+        (torch.full((3, 8, 8), torch.nan), ValueError, "image: expected finite numbers"),
+        (torch.full((3, 8, 8), 2.0), ValueError, r"image: expected numbers in \[-1, 1\]"),
+        ("picture", TypeError, "image: expected a float tensor"),
+    ],
+)
+def test_a_network_takes_pictures_only(no_shape_checks, image, error, message):
+    with pytest.raises(error, match=message):
+        segment(image)

@@ -153,34 +153,6 @@ def test_what_a_training_leaves_behind(data, tmp_path):
     assert all(torch.equal(v, trainer.averaged.state[k]) for k, v in second.renderer.state_dict().items())
 
 
-def test_literally_nothing_is_clipped_or_averaged(data, tmp_path):
-    """Adam moves weights alike for a gradient and a thousandth of it, so the first two steps must tell."""
-    plain, clipped, averaged = (
-        Trainer(config("strict", 1, **changes), data, tmp_path / name)
-        for name, changes in (("plain", {}), ("clipped", {"clip": 1e-3}), ("averaged", {"ema": 0.9}))
-    )
-    norms = []
-    for trainer in (plain, clipped, averaged):
-        for step in range(2):
-            norms.append(trainer.advance(trainer.batch(step))["gradient"])
-            largest = max(float(p.grad.norm()) for p in trainer.renderer.parameters() if p.grad is not None)
-            assert (largest > 1e-3) == (trainer is not clipped)
-    assert norms[0] == norms[2] > 1  # the log holds the norm before any clipping
-    weights = plain.renderer.state_dict()
-    assert all(torch.equal(value, weights[name]) for name, value in plain.averaged.state.items())
-    assert not all(torch.equal(averaged.averaged.state[name], value) for name, value in weights.items())
-
-
-def test_adam_has_the_betas_of_its_configuration(data, tmp_path):
-    chosen = config("strict", 1, betas=(0.5, 0.9))
-    trainer = Trainer(chosen, data, tmp_path)
-    assert {group["betas"] for group in trainer.optimiser.param_groups} == {(0.5, 0.9)}
-    trainer.run(until=1)
-    with pytest.raises(ValueError, match=r"resume: expected a checkpoint of betas \(0.9, 0.999\), got one of betas"):
-        Trainer(config("strict", 1), data, tmp_path, resume=True)
-    assert Trainer(chosen, data, tmp_path, resume=True).run(until=2) == "paused"
-
-
 def test_nan_stops_names_the_term_and_keeps_the_checkpoint(data, tmp_path):
     chosen = config("strict", 1)
     Trainer(chosen, data, tmp_path).run(until=2)
