@@ -4,8 +4,9 @@ Tests: _autograd.
 """
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from flow3d_kernels._autograd import Function, gradients_of, wanted
+from flow3d_kernels._autograd import Function, eager, function_of, gradients_of, quickest, wanted
 
 
 class Square(Function):
@@ -53,3 +54,33 @@ def test_what_nobody_wants_is_no_reason():
     assert not wanted(x.detach(), None)
     with torch.no_grad():
         assert not wanted(x)
+
+
+class Own(torch.Tensor):
+    """A tensor of somebody's class."""
+
+
+def test_who_looks_on_gets_the_registered_operation():
+    x = torch.zeros(1)
+    assert eager(x, None, torch.nn.Parameter(x))
+    assert not eager(x, x.as_subclass(Own))
+    with FakeTensorMode():
+        assert not eager(x)
+    seen = []
+    torch.func.grad(lambda x: (seen.append(eager(x)), x.sum())[1])(x)
+    assert seen == [False]
+    assert torch.compile(lambda x: x + eager(x), backend="eager", fullgraph=True)(x) == 0
+
+
+def test_the_quickest_way_is_the_one_that_suffices():
+    function = function_of(Square.forward, Square.setup_context, Square.backward)
+    x = torch.tensor([3.0])
+
+    def registered(x):
+        raise AssertionError
+
+    assert quickest(registered, function, x)(x).tolist() == [9]
+    assert not quickest(registered, function, x)(x).requires_grad
+    x.requires_grad_()
+    assert torch.autograd.grad(quickest(registered, function, x, None)(x), x)[0].tolist() == [6]
+    assert quickest(registered, function, x.as_subclass(Own)) is registered

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._autograd import eager, function_of, quickest
 from ..reference import smallest
 from .adain_backward import adain3d_backward, adain3d_gradient_sums
 from .adain_forward import adain3d_forward, adain3d_join, adain3d_moments
@@ -18,7 +19,8 @@ def adain3d(
     x: Tensor, gamma: Tensor, beta: Tensor, eps: float, negative_slope: float | None, residual: Tensor | None
 ) -> Tensor:
     """The operation on checked arguments, as the dispatch calls it; a slope of 1 is no activation."""
-    return adain3d_op(x, gamma, beta, residual, eps, 1.0 if negative_slope is None else float(negative_slope))[0]
+    run = quickest(adain3d_op, AdaIN, x, gamma, beta, residual)
+    return run(x, gamma, beta, residual, eps, 1.0 if negative_slope is None else float(negative_slope))[0]
 
 
 def split_rows(x: Tensor, tile: Tile, slices: int = 1) -> tuple[bool, Split]:
@@ -264,9 +266,9 @@ def differentiate(ctx: Any, grad: Tensor, *_: Tensor | None) -> tuple[Tensor | N
     beta_map = wants_beta and beta.ndim == 5
     wants_value = (wants_residual or beta_map) and ctx.slope != 1  # without activation it is grad itself
     wants = (wants_x, wants_gamma, wants_beta, wants_value)
-    grad_x, grad_gamma, grad_beta, grad_value = adain3d_backward_op(
-        grad, x, gamma, beta, residual, means, inverses, ctx.slope, *wants
-    )
+    given = (grad, x, gamma, beta, residual, means, inverses)
+    run = backward if eager(*given) and not torch.is_grad_enabled() else adain3d_backward_op
+    grad_x, grad_gamma, grad_beta, grad_value = run(*given, ctx.slope, *wants)
     value = grad_value if wants_value else grad
     return (
         grad_x if wants_x else None,
@@ -278,6 +280,7 @@ def differentiate(ctx: Any, grad: Tensor, *_: Tensor | None) -> tuple[Tensor | N
     )
 
 
+AdaIN = function_of(forward, keep_for_backward, differentiate)
 adain3d_op.register_autograd(differentiate, setup_context=keep_for_backward)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._autograd import eager, function_of, quickest
 from .launch import FORMATS, blocks_of, float_of, index_of, laid_out, launch, layout_of
 from .tiles import Tile, tile_for
 from .warp_backward import warp3d_backward
@@ -18,7 +19,8 @@ def warp3d(volume: Tensor, flow: Tensor, mask: Tensor | None, padding: str, dete
     """The operation on checked arguments, as the dispatch calls it."""
     if deterministic is None:
         deterministic = torch.are_deterministic_algorithms_enabled()
-    return warp3d_op(volume, flow, mask, padding == "border", deterministic)
+    run = quickest(warp3d_op, Warp, volume, flow, mask)
+    return run(volume, flow, mask, padding == "border", deterministic)
 
 
 def forward(volume: Tensor, flow: Tensor, mask: Tensor | None, border: bool, deterministic: bool) -> Tensor:
@@ -244,11 +246,13 @@ def keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None
 
 def differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """Ask for the gradients that somebody wants."""
-    wanted = ctx.needs_input_grad[:3]
-    grads = warp3d_backward_op(grad, *ctx.saved_tensors, ctx.border, ctx.deterministic, *wanted)
-    return (*(each if wants else None for each, wants in zip(grads, wanted, strict=True)), None, None)
+    wants = ctx.needs_input_grad[:3]
+    run = backward if eager(grad, *ctx.saved_tensors) and not torch.is_grad_enabled() else warp3d_backward_op
+    grads = run(grad, *ctx.saved_tensors, ctx.border, ctx.deterministic, *wants)
+    return (*(each if wanted else None for each, wanted in zip(grads, wants, strict=True)), None, None)
 
 
+Warp = function_of(forward, keep_for_backward, differentiate)
 warp3d_op.register_autograd(differentiate, setup_context=keep_for_backward)
 
 

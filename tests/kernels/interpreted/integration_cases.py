@@ -64,6 +64,21 @@ def test_a_compiled_block_is_one_graph(backend, layout, leaf, draw_flow, with_gr
             assert a.stride() == b.stride()
 
 
+def test_only_who_looks_on_meets_the_registered_operations(leaf, draw_flow, with_gradients, monkeypatch):
+    """They take longer to be called than the kernels of a small volume to run."""
+    volume, flow = leaf(*SHAPE), draw_flow((2, 3, 2, 3, 4), torch.float32)
+    met = []
+    for module, name in ((warp_op, "warp3d"), (adain_op, "adain3d")):
+        for operation in (f"{name}_op", f"{name}_backward_op"):
+            plain = getattr(module, operation)
+            monkeypatch.setattr(module, operation, lambda *a, plain=plain, o=operation: met.append(o) or plain(*a))
+    eagerly = with_gradients(block, volume, flow)
+    assert not met
+    watched = block(volume.detach().as_subclass(type("Own", (torch.Tensor,), {})), flow)
+    assert met == ["warp3d_op", "adain3d_op"]
+    assert torch.equal(watched.as_subclass(torch.Tensor), eagerly[0])
+
+
 @pytest.mark.parametrize("backend", ["triton", "torch"])
 def test_one_compiled_block_serves_every_size(backend, draw, draw_flow):
     torch.compiler.reset()
