@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from . import _triton, fast_adain, fast_warp, reference
+from .cpp_kernels import adain_op, build, warp_op
 
 VARIABLE = "FLOW3D_BACKEND"
-REQUESTS = ("auto", "torch", "triton", "reference")
+REQUESTS = ("auto", "torch", "cpp", "triton", "reference")
 
 # backend -> operation -> function on checked arguments; "triton" joins when it is first chosen
 OPERATIONS: dict[str, dict[str, Callable[..., Tensor]]] = {
     "reference": {"warp3d": reference.warp3d, "adain3d": reference.adain3d},
     "torch": {"warp3d": fast_warp.warp3d, "adain3d": fast_adain.adain3d},
+    "cpp": {"warp3d": warp_op.warp3d, "adain3d": adain_op.adain3d},
 }
 
 _forced: ContextVar[str | None] = ContextVar("flow3d_backend", default=None)
@@ -28,7 +30,7 @@ _log = logging.getLogger("flow3d_kernels")
 
 @dataclass(frozen=True)
 class Backend:
-    """Who works on a tensor ("reference", "torch" or "triton"), and a sentence that says why."""
+    """Who works on a tensor ("reference", "torch", "cpp" or "triton"), and a sentence that says why."""
 
     name: str
     reason: str
@@ -37,13 +39,15 @@ class Backend:
 def backend(tensor: Tensor | None = None) -> Backend:
     """Tell which backend works on ``tensor``, or on this machine's default device, and why.
 
-    ``use_backend`` decides first, then the environment variable FLOW3D_BACKEND (auto, torch, triton or reference).
-    Triton works on GPU tensors, and on CPU tensors where it is asked for and TRITON_INTERPRET=1 was set before Python
-    started. Where it cannot, PyTorch does, and the log of "flow3d_kernels" says once why.
+    ``use_backend`` decides first, then the environment variable FLOW3D_BACKEND (auto, torch, cpp, triton or
+    reference). C++ works on CPU tensors where it is asked for, never by itself: a result shall not depend on whether
+    there is a compiler. Triton works on GPU tensors, and on CPU tensors where it is asked for and TRITON_INTERPRET=1
+    was set before Python started. Where it cannot, PyTorch does, and the log of "flow3d_kernels" says once why.
 
     Raises:
         TypeError: ``tensor`` is neither a tensor nor None.
         ValueError: FLOW3D_BACKEND holds an unknown name.
+        RuntimeError: C++ is asked for, and there is no compiler or it fails.
 
     Example:
         >>> backend(torch.zeros(1)).name
@@ -56,7 +60,7 @@ def backend(tensor: Tensor | None = None) -> Backend:
 
 @contextmanager
 def use_backend(name: str) -> Generator[None]:
-    """Ask for a backend within a block: "auto", "torch", "triton" or "reference"; it overrules FLOW3D_BACKEND.
+    """Ask for a backend within a block: "auto", "torch", "cpp", "triton" or "reference"; it overrules FLOW3D_BACKEND.
 
     A function that torch.compile has compiled keeps the backend that it was compiled with.
 
@@ -101,8 +105,16 @@ def _choice(device: str, forced: str | None, variable: str | None) -> Backend:
         return Backend("reference", f"{asked_by} asks for the readable reference.")
     if request == "torch":
         return Backend("torch", f"{asked_by} asks for PyTorch's own operations.")
+    if request == "cpp":
+        if device == "cpu":
+            build.library()
+            return Backend("cpp", f"{asked_by} asks for C++.")
+        instead = _choice(device, "auto", None)
+        reason = f"{asked_by} asks for C++, which works on the CPU only. {instead.reason}"
+        _say_once(reason)
+        return Backend(instead.name, reason)
     if request == "auto" and device == "cpu":
-        return Backend("torch", "The tensor is on the CPU, where PyTorch's own operations are the fast ones.")
+        return Backend("torch", "The tensor is on the CPU, where PyTorch's own operations work until C++ is asked for.")
     obstacle = _triton.obstacle(device)
     if not obstacle:
         OPERATIONS["triton"], _ = _triton.load()

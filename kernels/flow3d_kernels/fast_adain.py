@@ -11,7 +11,9 @@ from ._autograd import Function, gradients_of, wanted
 from ._layout import channels_innermost, laid_out, spread_style, typed
 
 SPACE = (2, 3, 4)
-SMALL = 2**14  # elements whose copy into another layout costs less than a function written in Python
+SMALL = 2**14  # elements whose copy into another layout costs less than what it saves
+# Elements up to which autograd's own nodes take less than a function in Python: with a style to a channel, with another
+SIMPLE = {True: 2**15, False: 2**17}
 FARTHEST_MEAN = 8  # deviations from 0 to which the fast sums keep their digits
 SMALLEST_SCALE = 1e-10  # of 1 / deviation: gradients take it to the third power
 ONE = torch.ones((), device="cpu")  # added in half the time that a number takes
@@ -23,11 +25,15 @@ def adain3d(
     """Keep the layout of x."""
     if torch.compiler.is_compiling():  # a compiler fuses the formula by itself, and takes no results in place
         return reference.adain3d(x, gamma, beta, eps, negative_slope, residual)
-    dtype, channels_last = x.dtype, channels_innermost(x)
-    wide = dtype if dtype == torch.float64 else torch.float32
-    x, gamma, beta = typed(x, wide), typed(gamma, wide), typed(beta, wide)
-    out = (_on_a_cpu if x.is_cpu else _elsewhere)(x, gamma, beta, eps)
-    out = laid_out(out, channels_last)
+    dtype, channels_last = x.dtype, not x.is_contiguous() and channels_innermost(x)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    if not dtype == gamma.dtype == beta.dtype == wide:
+        x, gamma, beta = (each.to(wide) for each in (x, gamma, beta))
+    if x.shape[2] == 1:  # a style of the one slice is one of the channel
+        gamma, beta = (style.squeeze(2) if style.ndim == 3 else style for style in (gamma, beta))
+    out = _on_a_cpu(x, gamma, beta, eps, channels_last) if x.is_cpu else _elsewhere(x, gamma, beta, eps)
+    if channels_last:
+        out = laid_out(out, channels_last)
     if residual is not None:
         out = out + residual.to(wide)
     if negative_slope is not None:
@@ -35,16 +41,19 @@ def adain3d(
     return typed(out, dtype)
 
 
-def _on_a_cpu(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+def _on_a_cpu(x: Tensor, gamma: Tensor, beta: Tensor, eps: float, channels_last: bool) -> Tensor:
     """One normalisation with a style folded in where digits allow; in either layout, small ones contiguous."""
-    small = x.numel() <= SMALL
-    volume = x.contiguous() if small else laid_out(x, channels_innermost(x))
+    folded = gamma.ndim == beta.ndim == 2
+    volume = laid_out(x, channels_last and x.numel() > SMALL)
     if not wanted(x, gamma, beta):
         out, mean, inverse = Restyled.forward(volume, gamma, beta, eps)
-    elif small and gamma.ndim == beta.ndim == 2:
+    elif not volume.is_contiguous() or channel_sums.pieces(volume) > 1 or x.numel() > SIMPLE[folded]:
+        out, mean, inverse = Restyled.of(volume, gamma, beta, eps)
+    elif folded:
         out, mean, inverse = channel_sums.batch_normalised(volume, gamma + ONE, beta, eps)
     else:
-        out, mean, inverse = Restyled.of(volume, gamma, beta, eps)
+        out, mean, inverse = channel_sums.normalised(volume, None, None, eps)
+        out = out.mul(spread_style(gamma + ONE, x.dtype)).add_(spread_style(beta, x.dtype))
     return out if _keeps_digits(mean, inverse) else reference.adain3d(x, gamma, beta, eps)
 
 
@@ -80,7 +89,7 @@ class Restyled(Function):
             return channel_sums.normalised(x, gamma + ONE, beta, eps)
         out, mean, inverse = channel_sums.normalised(x, None, None, eps)
         scale, shift = (_style_like(x, style) for style in (gamma + ONE, beta))
-        return torch.addcmul(shift, out, scale, out=out), mean, inverse
+        return channel_sums.affine(out, scale, shift, out=out), mean, inverse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -101,15 +110,22 @@ class Restyled(Function):
             formula = lambda *given: reference.adain3d(*given, ctx.eps)  # noqa: E731
             return *gradients_of(formula, (x, gamma, beta), grad), None
         grad = laid_out(grad, channels_innermost(x))
-        if gamma.ndim == beta.ndim == 2:
-            return *channel_sums.gradients(grad, x, gamma + ONE, mean, inverse), None
+        if 5 not in (gamma.ndim, beta.ndim):
+            slices = x.shape[2] if 3 in (gamma.ndim, beta.ndim) else 1
+            scale = (gamma + ONE).view(*x.shape[:2], -1).expand(-1, -1, slices)
+            grad_x, *owed = channel_sums.gradients(grad, x, scale, mean, inverse)
+            by_scale, by_shift = (each[..., None, None] for each in owed)  # slices of one voxel
+            return grad_x, _summed(by_scale, gamma), _summed(by_shift, beta), None
         scale = _style_like(x, gamma + ONE)
-        grad_x, _, _ = channel_sums.gradients(grad * scale, x, None, mean, inverse)
+        grad_x = channel_sums.gradient_of_normalised(grad * scale, x, mean, inverse)
         mean, inverse = (each.view(*x.shape[:2], 1, 1, 1) for each in (mean, inverse))
         products = (x - mean).mul_(inverse).mul_(grad)
-        grad_gamma = products.sum_to_size(scale.shape).view(gamma.shape)
-        grad_beta = grad.sum_to_size(spread_style(beta, x.dtype).shape).view(beta.shape)
-        return grad_x, grad_gamma, grad_beta, None
+        return grad_x, _summed(products, gamma), _summed(grad, beta), None
+
+
+def _summed(of_voxels: Tensor, style: Tensor) -> Tensor:
+    """A volume's sums in the shape of a style."""
+    return of_voxels.sum_to_size(style.shape + (1,) * (5 - style.ndim)).reshape(style.shape)
 
 
 def _style_like(x: Tensor, style: Tensor) -> Tensor:

@@ -93,7 +93,8 @@ def wheel_folder(tmp_path_factory):
 
 
 def test_the_wheel_holds_both_packages_and_the_data(wheel_folder):
-    for name in ("flow3d/__init__.py", "flow3d_kernels/__init__.py", "flow3d/data/README.md"):
+    names = ("flow3d/__init__.py", "flow3d_kernels/__init__.py", "flow3d/data/README.md")
+    for name in (*names, "flow3d_kernels/cpp_kernels/warp.cpp", "flow3d_kernels/cpp_kernels/common.hpp"):
         assert (wheel_folder / name).is_file(), name
     assert not (wheel_folder / "kernels").exists()
 

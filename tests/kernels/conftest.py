@@ -4,9 +4,27 @@ import pytest
 import torch
 
 from flow3d_kernels import use_backend
+from flow3d_kernels.cpp_kernels import build
 from tolerances import KERNELS
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last_3d}
+
+
+@pytest.fixture(autouse=True)
+def a_compiler_for_cpp(request):
+    """Skip a case of the backend "cpp" where there is no compiler, and say so."""
+    if "cpp" in getattr(getattr(request.node, "callspec", None), "params", {}).values():
+        try:
+            build.compiler()
+        except RuntimeError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(params=["torch", "cpp"])
+def fast(request):
+    """Each fast backend of a CPU, asked for in turn."""
+    with use_backend(request.param):
+        yield
 
 
 @pytest.fixture(scope="session")

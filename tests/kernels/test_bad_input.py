@@ -129,10 +129,11 @@ def test_backend_refuses(monkeypatch):
     with pytest.raises(TypeError, match=r"tensor must be a torch\.Tensor or None; got str"):
         backend(no_tensor)
     with (
-        pytest.raises(ValueError, match="name must be one of auto, torch, triton, reference; got 'cuda'"),
+        pytest.raises(ValueError, match="name must be one of auto, torch, cpp, triton, reference; got 'cuda'"),
         use_backend("cuda"),
     ):
         pass
     monkeypatch.setenv("FLOW3D_BACKEND", "tritn")
-    with pytest.raises(ValueError, match="FLOW3D_BACKEND must be one of auto, torch, triton, reference; got 'tritn'"):
+    message = "FLOW3D_BACKEND must be one of auto, torch, cpp, triton, reference; got 'tritn'"
+    with pytest.raises(ValueError, match=message):
         warp3d(VOLUME, FLOW)

@@ -1,4 +1,4 @@
-"""The PyTorch backend and the reference at the edges: values that are none, far means, 1e20, second derivatives.
+"""The backends of a CPU at the edges: values that are none, far means, 1e20, second derivatives.
 
 Tests: fast_warp, fast_adain, channel_sums, reference.
 """
@@ -11,9 +11,10 @@ from flow3d_kernels import adain3d, bags, channel_sums, use_backend, warp3d
 from tolerances import KERNELS
 
 LAYOUTS = ("contiguous", "channels-last")
-BACKENDS = ("torch", "reference")
+BACKENDS = ("torch", "cpp", "reference")
 
 
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("padding", ["border", "zeros"])
 def test_values_that_are_no_numbers_reach_whom_they_concern(layout, padding, broken_volume, assert_alike):
@@ -53,6 +54,7 @@ def test_rows_are_numbered_in_64_bits_from_2_to_the_28_voxels(monkeypatch):
 CHANNELS = {"mean 0": (0, 1), "mean 10": (10, 1), "mean 100": (100, 1), "mean 1000": (1000, 1), "constant 7": (7, 0)}
 
 
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("shape", [(2, 4, 16, 32, 32), (2, 12, 16, 32, 32)], ids=["small", "large"])
@@ -106,6 +108,7 @@ def grid_sample_twice() -> bool:
     return True
 
 
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("wanted", ["volume", "flow"])
 def test_a_second_derivative_of_the_warp(layout, wanted, draw, draw_flow):
@@ -117,6 +120,7 @@ def test_a_second_derivative_of_the_warp(layout, wanted, draw, draw_flow):
     assert torch.autograd.gradgradcheck(lambda _: warp3d(volume, flow, padding="zeros"), (leaf,), atol=limit)
 
 
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("axes", [2, 3, 5])
 @pytest.mark.parametrize("negative_slope", [None, 0.1])
@@ -130,6 +134,7 @@ def test_a_second_derivative_of_adain(layout, axes, negative_slope, large, draw,
     assert torch.autograd.gradgradcheck(restyle, [leaf.requires_grad_() for leaf in leaves], fast_mode=True)
 
 
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("negative_slope", [None, 0.1])
 def test_gradients_by_torch_func_are_autograds(layout, negative_slope, draw, draw_flow):

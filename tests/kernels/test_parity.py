@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from flow3d_kernels import adain3d, use_backend, warp3d
 
+pytestmark = pytest.mark.usefixtures("fast")
 LAYOUTS = ("contiguous", "channels-last")
 PADDINGS = ("border", "zeros")
 WARP_NAMES = ("out", "volume", "flow", "mask")
@@ -23,7 +24,7 @@ sizes = st.integers(1, 7)
 
 @pytest.fixture(scope="session")
 def assert_parity(with_gradients, assert_close):
-    """Compare the PyTorch backend with the reference: values, gradients, dtype and memory layout."""
+    """Compare the backend in use with the reference: values, gradients, dtype and memory layout."""
 
     def check(function, tensors, names, tolerance):
         got = with_gradients(function, *tensors)

@@ -22,19 +22,27 @@ sys.meta_path.insert(0, Absent())
 import torch
 import flow3d_kernels as copied
 from flow3d_kernels import adain3d, backend, use_backend, warp3d
+from flow3d_kernels.cpp_kernels import build
 assert copied.__file__.startswith(sys.argv[1]), copied.__file__
 assert backend(torch.zeros(1)).name == "torch"
+names = ["reference", "torch"]
+try:
+    build.compiler()
+    names.append("cpp")
+except RuntimeError:
+    pass
 torch.manual_seed(0)
 for layout in (torch.contiguous_format, torch.channels_last_3d):
     x = torch.randn(2, 3, 4, 5, 6).contiguous(memory_format=layout).requires_grad_()
     flow, style = 2 * torch.randn(2, 3, 4, 5, 6), torch.randn(2, 3)
     answers = []
-    for name in ("torch", "reference"):
+    for name in names:
         with use_backend(name):
             out = adain3d(warp3d(x, flow, padding="zeros"), style, style, negative_slope=0.1)
             answers.append((out, *torch.autograd.grad(out.square().sum(), x)))
-    for ours, expected in zip(*answers):
-        torch.testing.assert_close(ours, expected, atol=float(sys.argv[2]), rtol=float(sys.argv[2]))
+    for answer in answers[1:]:
+        for ours, expected in zip(answer, answers[0]):
+            torch.testing.assert_close(ours, expected, atol=float(sys.argv[2]), rtol=float(sys.argv[2]))
 assert not {"jaxtyping", "triton", "flow3d"} & {name.partition(".")[0] for name in sys.modules}
 try:
     warp3d(x, flow[:, :2])

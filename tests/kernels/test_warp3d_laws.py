@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 from flow3d_kernels import use_backend, warp3d
 
-BACKENDS = ("reference", "torch") if os.environ.get("TRITON_INTERPRET") != "1" else ("triton",)  # test_interpreter.py
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # test_interpreter.py runs these too
+BACKENDS = ("triton",) if INTERPRETED else ("reference", "torch", "cpp")
 LAYOUTS = ("contiguous", "channels-last")
 PADDINGS = ("border", "zeros")
 everywhere = pytest.mark.parametrize(("backend", "layout"), list(itertools.product(BACKENDS, LAYOUTS)))
