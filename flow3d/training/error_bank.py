@@ -1,20 +1,30 @@
-"""Windows as the regressor would estimate them: exact ones plus errors that it makes on other people."""
+"""Windows as the regressor would estimate them: exact ones plus errors that it makes on other people.
+
+``python -m flow3d.training.error_bank --out data/weights/regressor/errors.npz`` draws those of the shipped one anew.
+"""
 
 from __future__ import annotations
 
+import argparse
+import io
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..assets import path
 from ..checks import Whole, check_integer
 from ..datasets.clips import make_clip
+from ..files import write_whole
 from ..perception.regressor import SIZE, CoefficientRegressor, shipped_regressor
 from ..sizes import COEFFICIENT_COUNT, RADIUS, WINDOW
 
+FILE = "weights/regressor/errors.npz"
 FIRST_SEED = 980_000  # of the persons; a cache that trains holds others, unless it is made of nearly a million
 
 
@@ -56,5 +66,28 @@ class ErrorBank:
 
 @lru_cache(maxsize=1)
 def shipped_errors() -> ErrorBank:
-    """The errors of the regressor that the package ships; they take most of a minute to draw."""
-    return ErrorBank.of(shipped_regressor())
+    """The errors of the regressor that the package ships, which would take most of a minute to draw.
+
+    Raises:
+        ValueError: the shipped file is damaged.
+    """
+    file = path(FILE)
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+            errors = torch.from_numpy(arrays["errors"]).float()
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"errors: expected a regressor's errors in {file.name}, got another file ({error})") from error
+    return ErrorBank(errors)
+
+
+def main() -> None:
+    """Draw the errors of the shipped regressor and write them, in 16 bits."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, errors=ErrorBank.of(shipped_regressor()).errors.half().numpy())
+    write_whole(parser.parse_args().out, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,5 @@
 """Pairs, cached frames, a renderer that has learnt nothing, and methods whose scores are known."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from flow3d.datasets import Pair, make_pair
 from flow3d.datasets.cache import FrameCache
 from flow3d.datasets.cache_build import build_cache
 from flow3d.evaluation.measure.method import Method, Reenacted
-from flow3d.training import trainer
 from flow3d.training.error_bank import ErrorBank
 
 FIRST = 1_000_000
@@ -32,14 +30,6 @@ def data(tmp_path_factory) -> FrameCache:
 def errors() -> ErrorBank:
     """What a made-up regressor gets wrong."""
     return ErrorBank(0.02 * torch.randn(2, 40, 73, generator=torch.Generator().manual_seed(0)))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quick_errors(errors) -> Iterator[None]:
-    """Every extended training takes these: drawing the shipped regressor's errors takes most of a minute."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "shipped_errors", lambda: errors)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import torch
 from flow3d.morphable.coefficients import index
 from flow3d.perception.regressor import shipped_regressor
 from flow3d.sizes import WINDOW
+from flow3d.training import error_bank
 from flow3d.training.error_bank import ErrorBank, shipped_errors
-from tolerances import ABLATIONS
+from tolerances import ABLATIONS, REGRESSOR
 
 FRAMES = 27
 
@@ -58,17 +59,16 @@ def test_bad_counts_are_refused_by_name(no_shape_checks):
         ErrorBank.of(shipped_regressor(), 1.5)  # ty: ignore[invalid-argument-type]
 
 
-def test_the_shipped_regressor_s_errors_are_drawn_once(bank, monkeypatch):
-    asked = []
+def test_the_shipped_errors_are_the_shipped_regressor_s():
+    shipped, fresh = shipped_errors(), ErrorBank.of(shipped_regressor(), 1)
+    assert shipped is shipped_errors()
+    assert shipped.errors.shape == (40, 53, 73)
+    half = fresh.errors.half().float()  # as the file holds them
+    torch.testing.assert_close(shipped.errors[:1], half, rtol=REGRESSOR["half"][0], atol=REGRESSOR["half"][0])
 
-    def draw(regressor) -> ErrorBank:
-        asked.append(regressor)
-        return bank
 
-    monkeypatch.setattr(ErrorBank, "of", draw)
-    shipped_errors.cache_clear()
-    try:
-        assert shipped_errors() is shipped_errors() is bank
-    finally:
-        shipped_errors.cache_clear()
-    assert asked == [shipped_regressor()]
+def test_damaged_errors_are_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / "errors.npz").write_bytes(b"PK no more")
+    monkeypatch.setattr(error_bank, "path", lambda _: tmp_path / "errors.npz")
+    with pytest.raises(ValueError, match=r"errors: expected a regressor's errors in errors\.npz"):
+        error_bank.shipped_errors.__wrapped__()
