@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flow3d.teach.exercises.exercise import Exercise
-from flow3d_kernels.fast_warp import _axis as hold_inside
 from flow3d_kernels.triton_kernels.counts import (
     INSTRUCTION,
     SHORTEST_LOOP,
@@ -20,6 +19,7 @@ from flow3d_kernels.triton_kernels.counts import (
     rows_per_voxel,
 )
 from flow3d_kernels.triton_kernels.tiles import brick_of
+from flow3d_kernels.warp_by_rows import along_axis as hold_inside
 
 Flow = Float[Tensor, "1 3 D H W"]
 Positions = Float[Tensor, "N"]
