@@ -29,7 +29,8 @@ def adain3d(
     if not dtype == gamma.dtype == beta.dtype == wide:
         x, gamma, beta = (each.to(wide) for each in (x, gamma, beta))
     if x.shape[2] == 1:  # a style of the one slice is one of the channel
-        gamma, beta = (style.squeeze(2) if style.ndim == 3 else style for style in (gamma, beta))
+        gamma = gamma.squeeze(2) if gamma.ndim == 3 else gamma
+        beta = beta.squeeze(2) if beta.ndim == 3 else beta
     out = _on_a_cpu(x, gamma, beta, eps, channels_last) if x.is_cpu else _elsewhere(x, gamma, beta, eps)
     if channels_last:
         out = laid_out(out, channels_last=True)
