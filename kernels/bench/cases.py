@@ -1,17 +1,48 @@
 """What is compared: each row's two sides, and the plain compositions of PyTorch that ours is held against."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flow3d_kernels import adain3d, warp3d
+from flow3d_kernels import adain3d, use_backend, warp3d
 
 SHAPE = (1, 32, 16, 64, 64)  # the paper's warp volume
 SLOPE = 0.1
+WANTED = {"forward": 1.0, "forward+backward": 1.0}  # of the sizes that a frame calls for: no more than one would write
+# preset -> the distinct calls of a frame whose source is prepared: a volume's shape, and the axes of an AdaIN's style
+FRAMES: dict[str, dict[str, tuple[tuple[tuple[int, ...], int], ...]]] = {
+    "tiny": {
+        "warp3d": (((1, 1, 1, 64, 64), 0), ((1, 8, 4, 32, 32), 0)),
+        "adain3d": (
+            *(((1, 16, 1, 64, 64), 2), ((1, 32, 1, 32, 32), 2), ((1, 48, 1, 16, 16), 2)),
+            *(((1, 16, 4, 32, 32), 3), ((1, 24, 2, 16, 16), 3), ((1, 48, 1, 8, 8), 3), ((1, 96, 1, 4, 4), 3)),
+        ),
+    },
+    "small": {
+        "warp3d": (((1, 1, 1, 128, 128), 0), ((1, 16, 8, 32, 32), 0)),
+        "adain3d": (
+            *(((1, 16, 1, 128, 128), 2), ((1, 32, 1, 64, 64), 2), ((1, 64, 1, 32, 32), 2)),
+            *(((1, 16, 8, 32, 32), 3), ((1, 32, 4, 16, 16), 3), ((1, 48, 2, 8, 8), 3), ((1, 64, 1, 4, 4), 3)),
+        ),
+    },
+    "paper": {
+        "warp3d": (((1, 1, 1, 256, 256), 0), ((1, 32, 16, 64, 64), 0)),
+        "adain3d": (
+            *(
+                ((1, 64, 1, 256, 256), 2),
+                ((1, 128, 1, 128, 128), 2),
+                ((1, 256, 1, 64, 64), 2),
+                ((1, 512, 1, 32, 32), 2),
+            ),
+            *(((1, 32, 16, 64, 64), 3), ((1, 64, 8, 32, 32), 3), ((1, 128, 4, 16, 16), 3), ((1, 256, 2, 8, 8), 3)),
+            ((1, 256, 1, 4, 4), 3),
+        ),
+    },
+}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last_3d}
 
 
@@ -29,6 +60,7 @@ class Row:
     targets: dict[str, float] = field(default_factory=dict)  # passes -> largest ratio wanted
     rival: str = "plain"
     dtype: str = "float32"
+    cpp_targets: dict[str, float] = field(default_factory=dict)  # as ``targets``, of the backend "cpp"
 
     def described(self) -> dict:
         """What tells one row from another, for the record."""
@@ -43,7 +75,7 @@ class Row:
 def grid_scale(volume: Tensor) -> Tensor:
     """Voxels (dx, dy, dz) -> F.grid_sample's units, (3,). Made once: a CUDA graph cannot copy it from the host."""
     *_, D, H, W = volume.shape
-    return torch.tensor([2 / (W - 1), 2 / (H - 1), 2 / (D - 1)], device=volume.device)
+    return torch.tensor([2 / (W - 1), 2 / (H - 1), *([2 / (D - 1)] if D > 1 else [])], device=volume.device)
 
 
 def plain_warp(volume: Tensor, flow: Tensor, mask: Tensor | None = None, *, scale: Tensor) -> Tensor:
@@ -52,6 +84,14 @@ def plain_warp(volume: Tensor, flow: Tensor, mask: Tensor | None = None, *, scal
     grid = F.affine_grid(identity, list(volume.shape), align_corners=True) + flow.movedim(1, -1) * scale
     out = F.grid_sample(volume, grid, padding_mode="border", align_corners=True)
     return out if mask is None else out * mask
+
+
+def plain_picture(volume: Tensor, flow: Tensor, *, scale: Tensor) -> Tensor:
+    """The usual way to bend a picture, a volume of one slice: the same in the plane."""
+    identity = torch.eye(2, 3, device=flow.device).expand(len(flow), 2, 3)
+    picture = volume[:, :, 0]
+    grid = F.affine_grid(identity, list(picture.shape), align_corners=True) + flow[:, :2, 0].movedim(1, -1) * scale
+    return F.grid_sample(picture, grid, padding_mode="border", align_corners=True)[:, :, None]
 
 
 def plain_adain(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -70,14 +110,13 @@ def rows(device: str) -> Iterator[Row]:
     B, _, D, H, W = SHAPE
     generator = torch.Generator().manual_seed(0)
     volume = torch.randn(SHAPE, generator=generator)
-    # White noise is the hardest flow for every cache; off whole positions, where the gradient has one value.
-    flow = torch.randint(-2, 2, (B, 3, D, H, W), generator=generator) + 0.1
-    flow = flow + 0.8 * torch.rand(flow.shape, generator=generator)
+    flow = noise((B, 3, D, H, W), generator)
     mask = torch.rand(B, 1, D, H, W, generator=generator)
     volume, flow, mask = volume.to(device), flow.to(device), mask.to(device)
     plain = partial(plain_warp, scale=grid_scale(volume))
     for layout, targets in (("channels-last", {"forward": 0.5, "forward+backward": 0.9}), ("contiguous", {})):
-        yield Row("warp3d", layout, "contiguous", "flow", plain, warp3d, (volume, flow), targets)
+        row = Row("warp3d", layout, "contiguous", "flow", plain, warp3d, (volume, flow), targets)
+        yield replace(row, cpp_targets={"forward": 0.12, "forward+backward": 0.4} if targets else {})
         yield Row("warp3d", layout, "contiguous", "flow and mask", plain, warp3d, (volume, flow, mask))
     for variant, axes in (("style per channel", 2), ("style per depth", 3), ("full style map", 5)):
         gamma, beta = (torch.randn(SHAPE[:axes], generator=generator).to(device) for _ in range(2))
@@ -88,6 +127,30 @@ def rows(device: str) -> Iterator[Row]:
         yield Row("adain3d", "channels-last", "channels-last", variant, plain_adain, styled, inputs)
 
 
+def frame_rows() -> Iterator[Row]:
+    """The calls of the presets' frames on a CPU, contiguous as one would write them; the variant is the preset."""
+    generator = torch.Generator().manual_seed(0)
+    for preset, operations in FRAMES.items():
+        for operation, calls in operations.items():
+            for shape, axes in calls:
+                volume = torch.randn(shape, generator=generator)
+                if operation == "warp3d":
+                    plain = partial(plain_warp if shape[2] > 1 else plain_picture, scale=grid_scale(volume))
+                    ours, inputs = warp3d, (volume, noise((shape[0], 3, *shape[2:]), generator))
+                else:
+                    plain, ours = plain_adain, styled
+                    gamma, beta = (torch.randn(shape[:axes], generator=generator) for _ in range(2))
+                    inputs = (volume + 0.5, 0.3 * gamma, beta)
+                row = Row(operation, "contiguous", "contiguous", preset, plain, ours, inputs, WANTED)
+                yield replace(row, cpp_targets=WANTED)
+
+
+def noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """White noise, the hardest flow for every cache; off whole positions, where the gradient has one value."""
+    whole = torch.randint(-2, 2, shape, generator=generator) + 0.1
+    return whole + 0.8 * torch.rand(shape, generator=generator)
+
+
 def laid_out(inputs: tuple[Tensor, ...], layout: str) -> tuple[Tensor, ...]:
     """Inputs as one side gets them: the tensors of the first one's shape in its layout, ready to be differentiated."""
     shape = inputs[0].shape
@@ -95,10 +158,21 @@ def laid_out(inputs: tuple[Tensor, ...], layout: str) -> tuple[Tensor, ...]:
     return tuple(each.detach().requires_grad_() for each in laid)
 
 
-def works(row: Row) -> dict[str, dict[str, Callable[[], object]]]:
-    """passes -> side -> the work to time."""
+def in_cpp(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same by the backend "cpp"."""
+
+    def call(*inputs: Tensor) -> Tensor:
+        with use_backend("cpp"):
+            return function(*inputs)
+
+    return call
+
+
+def works(row: Row, cpp: bool) -> dict[str, dict[str, Callable[[], object]]]:
+    """passes -> side -> the work to time; the side "cpp" is ours in C++, where it can be had."""
     work: dict[str, dict[str, Callable[[], object]]] = {"forward": {}, "forward+backward": {}}
-    for side, function, layout in (("plain", row.plain, row.plain_layout), ("ours", row.ours, row.layout)):
+    sides = [("plain", row.plain, row.plain_layout), ("ours", row.ours, row.layout)]
+    for side, function, layout in (*sides, *([("cpp", in_cpp(row.ours), row.layout)] if cpp else [])):
         inputs = laid_out(row.inputs, layout)
         gradient = torch.ones_like(inputs[0])
 

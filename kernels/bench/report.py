@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-COLUMNS = (
-    *("operation", "our layout", "inputs", "plain layout", "passes"),
-    *("plain ms", "ours ms", "ratio", "target", "error", "plain error"),
-)
+DESCRIBED = ("operation", "our layout", "inputs", "plain layout", "passes")
+CALLED = ("preset", "operation", "(B, C, D, H, W)", "passes")
+MEASURED = ("plain ms", "ours ms", "ratio", "target", "C++ ms", "C++ ratio", "C++ target")
+ERRORS = ("error", "C++ error", "plain error")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -14,27 +14,66 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
+def measured(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Medians and ratios of both our sides, and what became of their targets; empty where C++ was not measured."""
+    cells = [milliseconds(row["plain_ms"])]
+    for side, name in (("ours", ""), ("cpp", "cpp_")):
+        if f"{side}_ms" in row:
+            ratio, target = row[f"{name}ratio"], row[f"{name}target"]
+            became = "" if target is None else f"{target} {'met' if ratio <= target else 'missed'}"
+            cells += [milliseconds(row[f"{side}_ms"]), f"**{ratio:.2f}**", became]
+        else:
+            cells += [""] * 3
+    return tuple(cells)
+
+
+def milliseconds(times: Mapping[str, float]) -> str:
+    """The median, to three digits."""
+    return f"{times['p50']:.3g}"
+
+
+def errors(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The largest error of each side's values."""
+    return tuple(f"{row['error'][side]:.1e}" if side in row["error"] else "" for side in ("ours", "cpp", "plain"))
+
+
 def cpu_markdown(record: Mapping[str, Any]) -> str:
     """The record of operations.py, to read."""
     about = record["about"]
-    cells = []
-    for row in record["rows"]:
-        met = row["target"] is not None and row["ratio"] <= row["target"]
-        target = "" if row["target"] is None else f"{row['target']} {'met' if met else 'missed'}"
-        error = (f"{row['error'][side]:.1e}" for side in ("ours", "plain"))
-        described = (row["operation"], row["layout"], row["variant"], row["plain_layout"], row["passes"])
-        times = (f"{row['plain_ms']['p50']:.2f}", f"{row['ours_ms']['p50']:.2f}", f"**{row['ratio']:.2f}**")
-        cells.append((*described, *times, target, *error))
+    rows = [
+        (
+            row["operation"],
+            row["layout"],
+            row["variant"],
+            row["plain_layout"],
+            row["passes"],
+            *measured(row),
+            *errors(row),
+        )
+        for row in record["rows"]
+    ]
+    frames = [
+        (row["variant"], row["operation"], str(tuple(row["shape"])), row["passes"], *measured(row))
+        for row in record["frames"]
+    ]
     lines = [
         f"# {about['device']}",
         "",
         f"(B, C, D, H, W) = {tuple(about['shape'])}, {about['dtype']}, {about['clock']}; torch {about['torch']}, "
         f"{about['date']}, commit {about['commit'][:12]}, {about['repetitions']} repetitions.",
-        f"Command: `{about['command']}`. Backend: {about['backend']}.",
+        f"Command: `{about['command']}`. Backend: {about['backend']}; C++: {about['compiler']}.",
         "",
-        "Ratio: ours over plain, medians. Error: largest of the values, against float64. The plain side is identity",
-        "grid and F.grid_sample, or instance_norm, scale, shift, leaky_relu, in the layout named.",
+        "Ratio: over plain, medians. Error: largest of the values, against float64. The plain side is identity",
+        "grid and F.grid_sample, or instance_norm, scale, shift, leaky_relu, in the layout named. C++ is the",
+        "backend `cpp`, which works where it is asked for.",
         "",
-        *table(COLUMNS, cells),
+        *table((*DESCRIBED, *MEASURED, *ERRORS), rows),
+        "",
+        "## What a frame calls for",
+        "",
+        "The distinct calls of a frame whose source is prepared, all contiguous. A warp of one slice is held",
+        "against a 2D grid_sample.",
+        "",
+        *table((*CALLED, *MEASURED), frames),
     ]
     return "\n".join(lines) + "\n"

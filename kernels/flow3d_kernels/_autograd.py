@@ -46,7 +46,11 @@ def eager(*tensors: Tensor | None) -> bool:
 
 def wanted(*tensors: Tensor | None) -> bool:
     """Whether somebody may ask for the gradient of one of these."""
-    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor is not None and tensor.requires_grad:
+                return True
+    return False
 
 
 def gradients_of(

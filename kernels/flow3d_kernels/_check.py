@@ -38,21 +38,21 @@ def check_adain3d(
 ) -> None:
     """Refuse whatever adain3d cannot work on."""
     x = _volume("x", x)
-    D, H, W = x.shape[2:]
-    if D * H * W == 1:
+    shape = x.shape
+    if shape[2] * shape[3] * shape[4] == 1:
         raise ValueError(
-            f"x must have more than one voxel in (D, H, W); got {tuple(x.shape)}: "
+            f"x must have more than one voxel in (D, H, W); got {tuple(shape)}: "
             "a single voxel is its own mean, and the result would forget it"
         )
     for name, style in (("gamma", gamma), ("beta", beta)):
         style = _floating(name, style)
-        if style.ndim not in (2, 3, 5) or style.shape != x.shape[: style.ndim]:
-            shapes = [tuple(x.shape[:axes]) for axes in (2, 3, 5)]
-            expected = " or ".join(f"{letters} = {shape}" for letters, shape in zip(STYLES, shapes, strict=True))
+        if style.ndim not in (2, 3, 5) or style.shape != shape[: style.ndim]:
+            shapes = [tuple(shape[:axes]) for axes in (2, 3, 5)]
+            expected = " or ".join(f"{letters} = {fits}" for letters, fits in zip(STYLES, shapes, strict=True))
             raise ValueError(f"{name} must be {expected} to match x; got {tuple(style.shape)}")
         _same_device(name, style, "x", x)
     if residual is not None:
-        _companion("residual", residual, "(B, C, D, H, W)", x.shape, "x", x)
+        _companion("residual", residual, "(B, C, D, H, W)", shape, "x", x)
     if not _number("eps", eps) > 0:
         raise ValueError(f"eps must be positive; got {eps!r}")
     if negative_slope is not None and not _number("negative_slope", negative_slope) >= 0:

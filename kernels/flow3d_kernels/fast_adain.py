@@ -8,12 +8,11 @@ from torch import Tensor
 
 from . import channel_sums, reference
 from ._autograd import Function, gradients_of, wanted
-from ._layout import channels_innermost, laid_out, spread_style, typed
+from ._layout import channels_innermost, laid_out, spread_style
 
 SPACE = (2, 3, 4)
 SMALL = 2**14  # elements whose copy into another layout costs less than what it saves
-# Elements up to which autograd's own nodes take less than a function in Python: with a style to a channel, with another
-SIMPLE = {True: 2**15, False: 2**17}
+SIMPLE = 2**17  # elements up to which autograd's own nodes take less than a function in Python
 FARTHEST_MEAN = 8  # deviations from 0 to which the fast sums keep their digits
 SMALLEST_SCALE = 1e-10  # of 1 / deviation: gradients take it to the third power
 ONE = torch.ones((), device="cpu")  # added in half the time that a number takes
@@ -30,29 +29,31 @@ def adain3d(
     if not dtype == gamma.dtype == beta.dtype == wide:
         x, gamma, beta = (each.to(wide) for each in (x, gamma, beta))
     if x.shape[2] == 1:  # a style of the one slice is one of the channel
-        gamma, beta = (style.squeeze(2) if style.ndim == 3 else style for style in (gamma, beta))
+        gamma = gamma.squeeze(2) if gamma.ndim == 3 else gamma
+        beta = beta.squeeze(2) if beta.ndim == 3 else beta
     out = _on_a_cpu(x, gamma, beta, eps, channels_last) if x.is_cpu else _elsewhere(x, gamma, beta, eps)
     if channels_last:
-        out = laid_out(out, channels_last)
+        out = laid_out(out, channels_last=True)
     if residual is not None:
         out = out + residual.to(wide)
     if negative_slope is not None:
         out = F.leaky_relu(out, negative_slope) if out.requires_grad else F.leaky_relu_(out, negative_slope)
-    return typed(out, dtype)
+    return out if dtype == wide else out.to(dtype)
 
 
 def _on_a_cpu(x: Tensor, gamma: Tensor, beta: Tensor, eps: float, channels_last: bool) -> Tensor:
     """One normalisation with a style folded in where digits allow; in either layout, small ones contiguous."""
-    folded = gamma.ndim == beta.ndim == 2
-    volume = laid_out(x, channels_last and x.numel() > SMALL)
+    folded, large = gamma.ndim == beta.ndim == 2, x.numel() > SMALL
+    volume = laid_out(x, channels_last=True) if channels_last and large else x.contiguous()
     if not wanted(x, gamma, beta):
         out, mean, inverse = Restyled.forward(volume, gamma, beta, eps)
-    elif not volume.is_contiguous() or channel_sums.pieces(volume) > 1 or x.numel() > SIMPLE[folded]:
+    elif x.numel() > SIMPLE or not volume.is_contiguous() or (folded and channel_sums.pieces(volume) > 1):
         out, mean, inverse = Restyled.of(volume, gamma, beta, eps)
     elif folded:
         out, mean, inverse = channel_sums.batch_normalised(volume, gamma + ONE, beta, eps)
-    else:
-        out, mean, inverse = channel_sums.normalised(volume, None, None, eps)
+    else:  # PyTorch sums a style's gradient up by itself, and well
+        out, *kept = channel_sums.normalised(volume, None, None, eps)
+        mean, inverse = (each.detach() for each in kept)
         out = out.mul(spread_style(gamma + ONE, x.dtype)).add_(spread_style(beta, x.dtype))
     return out if _keeps_digits(mean, inverse) else reference.adain3d(x, gamma, beta, eps)
 

@@ -13,16 +13,23 @@ import cases
 import operations
 import roofline
 import suite_report
+from flow3d import config
+from flow3d.evaluation import layouts
+from flow3d.renderer import FlowRenderer
+from flow3d_kernels import _dispatch
+from flow3d_kernels.cpp_kernels import build
 from limits import floor_of
 from tolerances import BENCH
 
 FOLDER = pathlib.Path(operations.__file__).parent
+SMALL_FRAMES = {"tiny": {"warp3d": (((1, 1, 1, 8, 8), 0), ((1, 2, 4, 4, 8), 0)), "adain3d": (((1, 3, 1, 4, 4), 3),)}}
 
 
 @pytest.fixture
 def out(monkeypatch, tmp_path):
     """Where the benchmark, on a small volume, shall write: a fresh folder."""
     monkeypatch.setattr(cases, "SHAPE", (1, 4, 4, 8, 8))
+    monkeypatch.setattr(cases, "FRAMES", SMALL_FRAMES)
     monkeypatch.setattr(operations.torch, "set_num_threads", lambda threads: None)
     return tmp_path / "results"
 
@@ -35,12 +42,49 @@ def test_it_records_every_row(out, capsys):
     measure(out)
     record = json.loads((out / "cpu.json").read_text(encoding="utf-8"))
     assert record["about"]["commit"] == "0123456789abcdef"
-    assert {"device", "torch", "date", "clock", "command"} <= set(record["about"])
+    assert {"device", "torch", "date", "clock", "command", "compiler"} <= set(record["about"])
     assert len(record["rows"]) == 2 * len(list(cases.rows("cpu")))
-    assert all(row["ratio"] > 0 and row["plain_ms"]["p20"] <= row["plain_ms"]["p80"] for row in record["rows"])
+    assert [row["shape"] for row in record["frames"][::2]] == [[1, 1, 1, 8, 8], [1, 2, 4, 4, 8], [1, 3, 1, 4, 4]]
+    lines = record["rows"] + record["frames"]
+    assert all(row["ratio"] > 0 and row["plain_ms"]["p20"] <= row["plain_ms"]["p80"] for row in lines)
     table = (out / "cpu.md").read_text(encoding="utf-8")
-    assert table.count("\n| ") == 1 + len(record["rows"])
+    assert table.count("\n| ") == 2 + len(lines)
     assert "channels-last" in capsys.readouterr().out
+
+
+def test_cpp_is_measured_where_it_can_be_had_and_its_columns_are_empty_elsewhere(out, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(out))
+    monkeypatch.delenv("CXX", raising=False)
+    build.library.cache_clear()
+    measure(out)
+    record = json.loads((out / "cpu.json").read_text(encoding="utf-8"))
+    assert record["about"]["compiler"] == "not measured"
+    assert not any("cpp" in name for row in record["rows"] for name in row)
+    assert 'C++ is not measured: backend "cpp": expected a C++ compiler' in capsys.readouterr().err
+    assert " |  |  |  | " in (out / "cpu.md").read_text(encoding="utf-8")
+
+
+def test_cpp_is_measured_and_checked(out, monkeypatch):
+    try:
+        build.compiler()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    measure(out)
+    record = json.loads((out / "cpu.json").read_text(encoding="utf-8"))
+    assert all(row["cpp_ratio"] > 0 and row["error"]["cpp"] >= 0 for row in record["rows"] + record["frames"])
+    right = _dispatch.OPERATIONS["cpp"]["warp3d"]
+    monkeypatch.setitem(_dispatch.OPERATIONS["cpp"], "warp3d", lambda *given: right(*given) + 1e-3)
+    with pytest.raises(SystemExit, match=r"C\+\+: warp3d channels-last, flow, .*nothing is written"):
+        measure(out)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", pytest.param("paper", marks=pytest.mark.slow)])
+def test_the_sizes_are_those_that_a_frame_calls_for(preset):
+    calls = layouts.calls_of(FlowRenderer(config.preset(preset)))
+    found = {(call.operation, call.shapes[0], len(call.shapes[1])) for call in calls}
+    listed = cases.FRAMES[preset]
+    assert {("adain3d", *call) for call in listed["adain3d"]} == {each for each in found if each[0] == "adain3d"}
+    assert {shape for shape, _ in listed["warp3d"]} == {shape for name, shape, _ in found if name == "warp3d"}
 
 
 @pytest.mark.parametrize("part", ["values", "gradients"])

@@ -78,9 +78,9 @@ def test_sums_of_65536_voxels_keep_their_digits(layout, draw):
 @pytest.mark.parametrize("axes", [(2, 2), (2, 3), (3, 3), (5, 2), (5, 5)], ids=str)
 @pytest.mark.parametrize("residual", [False, True])
 def test_large_volumes_take_another_path(residual, axes, layout, draw, with_gradients, assert_close, monkeypatch):
-    for owner, limit in ((fast_adain, "SMALL"), (channel_sums, "FEW"), (channel_sums, "LONGEST")):
+    limits = {fast_adain: ("SMALL", "SIMPLE"), channel_sums: ("FEW", "LONGEST")}
+    for owner, limit in ((owner, name) for owner, names in limits.items() for name in names):
         monkeypatch.setattr(owner, limit, 6)
-    monkeypatch.setattr(fast_adain, "SIMPLE", {True: 6, False: 6})
     shape = (2, 5, 3, 4, 7)
     tensors = [draw(shape, layout=layout), *(draw(shape[:count], seed=seed) for seed, count in enumerate(axes, 1))]
     if residual:
@@ -104,7 +104,7 @@ def test_large_volumes_take_another_path(residual, axes, layout, draw, with_grad
 def test_a_result_may_be_changed_before_the_backward_pass(small, layout, draw, monkeypatch):
     if not small:
         monkeypatch.setattr(fast_adain, "SMALL", 0)
-        monkeypatch.setattr(fast_adain, "SIMPLE", {True: 0, False: 0})
+        monkeypatch.setattr(fast_adain, "SIMPLE", 0)
     x, style = draw((1, 3, 2, 4, 4), layout=layout).requires_grad_(), draw((1, 3), seed=1)
     expected = torch.autograd.grad(2 * adain3d(x, style, style, negative_slope=0.1).sum(), x)[0]
     y = adain3d(x, style, style, negative_slope=0.1)

@@ -33,16 +33,16 @@ def a_compiler():
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The names of the library's functions that are called, in order."""
-    names = []
+    """The names of the library's functions that are called and their arguments, in order."""
+    seen = []
     found = library.function
 
     def noted(name, dtype):
-        return lambda *arguments: names.append(name) or found(name, dtype)(*arguments)
+        return lambda *arguments: seen.append((name, arguments)) or found(name, dtype)(*arguments)
 
     for module in ("warp_op", "adain_op"):
         monkeypatch.setattr(f"flow3d_kernels.cpp_kernels.{module}.function", noted)
-    return names
+    return seen
 
 
 @pytest.fixture(scope="session")
@@ -154,8 +154,15 @@ def test_only_what_is_wanted_is_called_for(calls, draw, draw_flow):
         warp3d(volume, flow.requires_grad_()).sum().backward()
         warp3d(volume.requires_grad_(), flow.detach()).sum().backward()
         adain3d(volume.detach(), torch.zeros(1, 6), torch.zeros(1, 6, requires_grad=True)).sum().backward()
-    warps = ["warp3d_forward", "warp3d_backward_flow", "warp3d_forward", "warp3d_backward_volume"]
-    assert calls == [*warps, "adain3d_forward", "adain3d_backward"]
+    warps = ["warp3d_forward", "warp3d_backward"] * 2
+    assert [name for name, _ in calls] == [*warps, "adain3d_forward", "adain3d_backward"]
+    null = [[argument is None for argument in arguments[-5:]] for _, arguments in calls[1::2]]
+    # Of the warp the gradients of volume, flow and mask; of AdaIN those of x, gamma, beta and the value.
+    assert null == [
+        [False, False, True, False, True],
+        [False, False, False, True, True],
+        [False, True, True, False, True],
+    ]
 
 
 COMPILED = """

@@ -24,11 +24,8 @@ def adain3d(
     gamma, beta = _style(gamma, dtype, rows), _style(beta, dtype, rows)
     added = None if residual is None else laid_out(typed(residual, dtype), rows)
     tensors = (given, gamma, beta, added)
-    if wanted(*tensors):
-        out, _ = AdaIN.of(*tensors, eps, negative_slope)
-    else:
-        out = _restyled(*tensors, eps, negative_slope, None)
-    return typed(out, x.dtype)
+    work = AdaIN.of if wanted(*tensors) else _restyled
+    return typed(work(*tensors, eps, negative_slope), x.dtype)
 
 
 def _style(style: Tensor, dtype: torch.dtype, rows: bool) -> Tensor:
@@ -44,7 +41,7 @@ def _restyled(
     residual: Tensor | None,
     eps: float,
     negative_slope: float | None,
-    moments: Tensor | None,
+    moments: Tensor | None = None,
 ) -> Tensor:
     """The result; ``moments`` takes each channel's mean and 1 / deviation, where somebody wants them."""
     out = torch.empty_like(x)
@@ -64,26 +61,24 @@ class AdaIN(Function):
 
     @staticmethod
     def forward(
-        x: Tensor, gamma: Tensor, beta: Tensor, residual: Tensor | None, eps: float, negative_slope: float | None
-    ) -> tuple[Tensor, Tensor]:
-        """Tensors of one type, maps in the layout of x -> the result, and each channel's mean and 1 / deviation."""
-        moments = torch.empty((*x.shape[:2], 2), dtype=torch.float64, device=x.device)
-        return _restyled(x, gamma, beta, residual, eps, negative_slope, moments), moments
+        ctx: Any,
+        x: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        residual: Tensor | None,
+        eps: float,
+        negative_slope: float | None,
+    ) -> Tensor:
+        """Tensors of one type, maps in the layout of x; two numbers per channel are kept beside them."""
+        moments = torch.empty(x.shape[0], x.shape[1], 2, dtype=torch.float64, device="cpu")
+        ctx.eps, ctx.negative_slope = eps, negative_slope
+        ctx.save_for_backward(x, gamma, beta, residual, moments)
+        return _restyled(x, gamma, beta, residual, eps, negative_slope, moments)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Keep the inputs and two numbers per channel: the sign of a value is found again."""
-        *tensors, ctx.eps, ctx.negative_slope = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, output[1])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients that somebody wants."""
-        grad = grads[0]
-        if grad is None:
-            return None, None, None, None, None, None
+        (grad,) = grads
         *tensors, moments = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody differentiates again
             formula = lambda x, gamma, beta, residual: reference.adain3d(  # noqa: E731

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 HERE = pathlib.Path(__file__).parent
-HEADERS = ("common.hpp", "warp_tile.hpp", "adain_walk.hpp")
+HEADERS = ("common.hpp", "warp_tile.hpp", "warp_corners.hpp", "adain_walk.hpp")
 # adain.cpp is written in vectors as it stands: over it a higher level takes thrice as long and gains nothing.
 SOURCES = {"warp.cpp": "-O3", "adain.cpp": "-O2"}
 # No option changes what a NaN does, or in which order a sum is taken.

@@ -20,8 +20,7 @@ WARP = (*[INDEX] * 5, POINTER, INDEX, INDEX, POINTER, *[INDEX] * 4)
 ADAIN = (*[INDEX] * 5, POINTER, POINTER, INDEX, POINTER, INDEX, POINTER, NUMBER, POINTER, INDEX)
 SIGNATURES = {
     "warp3d_forward": (*WARP, *[POINTER] * 2),  # volume, out
-    "warp3d_backward_volume": (*WARP, *[POINTER] * 2),  # grad, grad_volume
-    "warp3d_backward_flow": (*WARP, *[POINTER] * 4),  # volume, grad, grad_flow, grad_mask
+    "warp3d_backward": (*WARP, *[POINTER] * 5),  # volume, grad, grad_volume, grad_flow, grad_mask
     "planes": (*[POINTER] * 2, *[INDEX] * 4),  # rows, planes, B, C, voxels, threads
     "adain3d_forward": (*ADAIN, NUMBER, POINTER),  # eps, out
     "adain3d_backward": (*ADAIN, *[POINTER] * 5),  # grad, grad_x, grad_gamma, grad_beta, grad_value

@@ -1,159 +1,8 @@
 // warp3d: out[p] = mask[p] * volume[p + flow(p)], backward, trilinear. reference.py has the formula as it reads.
-//
-// Volumes are rows, (B, D, H, W, C): the C values of a voxel lie side by side and are worked on as vectors. Where
-// channels are few, a voxel's values may lie anywhere and are worked on one by one. A corner without weight is not read
-// into a sum, whatever the volume holds there.
-#include "warp_tile.hpp"
+#include "warp_corners.hpp"
 
 namespace flow3d {
 namespace {
-
-// Ask for the rows that voxel i of a tile will read.
-template <class T>
-inline void fetch(const Tile<T>& tile, int i, const Offsets& offsets, const T* volume, Index C) {
-    constexpr Index LINE = 64 / sizeof(T);
-    if (i >= tile.count) return;
-    for (int k = 0; k < 8; ++k)
-        for (Index c = 0; c < C; c += LINE) __builtin_prefetch(volume + tile.cell[i] * C + offsets[k] + c);
-}
-
-template <class T>
-inline bool finite(T value) {
-    return value - value == 0;
-}
-
-// The corners of one voxel that have a weight, by how far they are from the first.
-template <class T>
-struct Corners {
-    int count = 0;
-    Index offset[8];
-    T weight[8];
-
-    Corners(const Tile<T>& tile, int i, const Offsets& offsets) {
-        for (int k = 0; k < 8; ++k) {
-            offset[count] = offsets[k];
-            weight[count] = tile.weight[k][i];
-            count += tile.weight[k][i] != 0;
-        }
-    }
-
-    // Calls work(Number<count>), so that 1, 2, 4 and 8 corners have code of their own. Only where a weight is too small
-    // a number is there another count, and the number 0 says to look it up.
-    template <class Work>
-    void with_count(const Work& work) const {
-        switch (count) {
-            case 1: return work(Number<1>{});
-            case 2: return work(Number<2>{});
-            case 4: return work(Number<4>{});
-            case 8: return work(Number<8>{});
-            default: return work(Number<0>{});
-        }
-    }
-};
-
-// A tile's results: mask * weighted sum of up to eight rows.
-template <class T>
-void blend(const Tile<T>& tile, const Tile<T>& next, const Offsets& offsets, const T* volume, Index C, T* out) {
-    for (int i = 0; i < tile.count; ++i, out += C) {
-        fetch(next, i, offsets, volume, C);
-        const T* cell = volume + tile.cell[i] * C;
-        const Corners<T> corners(tile, i, offsets);
-        const T mask = corners.count == 0 ? T(0) : tile.mask[i];
-        corners.with_count([&](auto count) {
-            pieces<FULL<T>>(0, C, [&](auto lanes, Index c) {
-                constexpr int L = decltype(lanes)::value, KNOWN = decltype(count)::value;
-                const int N = KNOWN ? KNOWN : corners.count;
-                Lanes<T, L> sum = {};
-                for (int n = 0; n < N; ++n) sum += corners.weight[n] * load<T, L>(cell + corners.offset[n] + c);
-                store(out + c, mask * sum);
-            });
-        });
-    }
-}
-
-// The other way, for channels [first, end): each row that was read gets its share of the gradient.
-template <class T>
-void scatter(const Tile<T>& tile, const Offsets& offsets, const T* grad, Index C, Index first, Index end, T* volume) {
-    for (int i = 0; i < tile.count; ++i, grad += C) {
-        T* cell = volume + tile.cell[i] * C;
-        const Corners<T> corners(tile, i, offsets);
-        corners.with_count([&](auto count) {
-            pieces<FULL<T>>(first, end, [&](auto lanes, Index c) {
-                constexpr int L = decltype(lanes)::value, KNOWN = decltype(count)::value;
-                const int N = KNOWN ? KNOWN : corners.count;
-                const Lanes<T, L> owed = tile.mask[i] * load<T, L>(grad + c);
-                for (int n = 0; n < N; ++n) {
-                    T* row = cell + corners.offset[n] + c;
-                    store(row, load<T, L>(row) + corners.weight[n] * owed);
-                }
-            });
-        });
-    }
-}
-
-// dots[k][i]: the row of voxel i's corner k times the voxel's gradient, summed over the channels.
-template <class T>
-void multiply(const Tile<T>& tile, const Offsets& offsets, const T* volume, const T* grad, Index C, T (*dots)[TILE]) {
-    constexpr int L = FULL<T>;
-    for (int i = 0; i < tile.count; ++i, grad += C) {
-        const T* cell = volume + tile.cell[i] * C;
-        Lanes<T, L> sums[8] = {};
-        Index c = 0;
-        for (; c + L <= C; c += L) {
-            const Lanes<T, L> owed = load<T, L>(grad + c);
-            for (int k = 0; k < 8; ++k) sums[k] += load<T, L>(cell + offsets[k] + c) * owed;
-        }
-        for (int k = 0; k < 8; ++k) dots[k][i] = c > 0 ? sum<T, L>(sums[k]) : T(0);
-        pieces<L / 2>(c, C, [&](auto lanes, Index rest) {
-            constexpr int R = decltype(lanes)::value;
-            const Lanes<T, R> owed = load<T, R>(grad + rest);
-            for (int k = 0; k < 8; ++k) dots[k][i] += sum<T, R>(load<T, R>(cell + offsets[k] + rest) * owed);
-        });
-    }
-}
-
-// The same where channels are few: a corner without weight is worked on too, and the sum taken anew if that shows.
-template <class T>
-void blend_few(const Tile<T>& tile, const Offsets& offsets, const T* volume, const Job<T>& job, T* out) {
-    for (Index c = 0; c < job.size.C; ++c, volume += job.channel, out += job.channel)
-        for (int i = 0; i < tile.count; ++i) {
-            const T* cell = volume + tile.cell[i] * job.voxel;
-            T sum = 0, read = 0;
-            for (int k = 0; k < 8; ++k) sum += tile.weight[k][i] * cell[offsets[k]];
-            sum *= tile.mask[i];
-            if (!finite(sum)) {
-                sum = 0;
-                for (int k = 0; k < 8; ++k) {
-                    if (tile.weight[k][i] != 0) sum += tile.weight[k][i] * cell[offsets[k]];
-                    read += tile.weight[k][i];
-                }
-                sum = read == 0 ? T(0) : tile.mask[i] * sum;
-            }
-            out[i * job.voxel] = sum;
-        }
-}
-
-template <class T>
-void scatter_few(const Tile<T>& tile, const Offsets& offsets, const T* grad, const Job<T>& job, T* volume) {
-    for (Index c = 0; c < job.size.C; ++c, volume += job.channel, grad += job.channel)
-        for (int i = 0; i < tile.count; ++i) {
-            T* cell = volume + tile.cell[i] * job.voxel;
-            const T owed = tile.mask[i] * grad[i * job.voxel];
-            for (int k = 0; k < 8; ++k)
-                if (tile.weight[k][i] != 0) cell[offsets[k]] += tile.weight[k][i] * owed;
-        }
-}
-
-template <class T>
-void multiply_few(const Tile<T>& tile, const Offsets& offsets, const T* volume, const T* grad, const Job<T>& job,
-                  T (*dots)[TILE]) {
-    for (int k = 0; k < 8; ++k) std::memset(dots[k], 0, sizeof dots[k]);
-    for (Index c = 0; c < job.size.C; ++c, volume += job.channel, grad += job.channel)
-        for (int i = 0; i < tile.count; ++i) {
-            const T* cell = volume + tile.cell[i] * job.voxel;
-            for (int k = 0; k < 8; ++k) dots[k][i] += cell[offsets[k]] * grad[i * job.voxel];
-        }
-}
 
 // What a tile's flow and mask are owed: along[a][i] for the flow's three axes, and value[i], the result without mask.
 template <class T>
@@ -162,7 +11,7 @@ struct Owed {
 
     Owed(const Tile<T>& tile, const T (*dots)[TILE]) {
         for (int i = 0; i < tile.count; ++i) value[i] = along[0][i] = along[1][i] = along[2][i] = 0;
-        for (int k = 0; k < 8; ++k)
+        for (int k = 0; k < tile.corners; ++k)
             for (int i = 0; i < tile.count; ++i) {
                 value[i] += tile.weight[k][i] * dots[k][i];
                 for (int a = 0; a < 3; ++a) along[a][i] += tile.along[a][k][i] * dots[k][i];
@@ -175,7 +24,7 @@ struct Owed {
     void repair(const Tile<T>& tile, const Offsets& offsets, int i, const T* volume, const T* grad, const Job<T>& job) {
         const T* cell = volume + tile.cell[i] * job.voxel;
         T sums[4] = {}, read = 0;
-        for (int k = 0; k < 8; ++k) {
+        for (int k = 0; k < tile.corners; ++k) {
             const T weight = tile.weight[k][i];
             T dot = 0;
             for (Index c = 0; c < job.size.C; ++c) {
@@ -200,60 +49,83 @@ void forward(const Job<T>& job, const T* volume, T* out) {
     parallel(job.size.B * blocks, worthwhile(job.threads, job.values()), [&](Index task) {
         const Index b = task / blocks, sample = job.sample(b);
         walk(job, b, task % blocks, false, [&](const Tile<T>& tile, const Tile<T>& next, Index voxel) {
-            if (job.few())
-                blend_few(tile, offsets, volume + sample, job, out + sample + voxel * job.voxel);
-            else
-                blend(tile, next, offsets, volume + sample, job.size.C, out + sample + voxel * job.voxel);
+            T* here = out + sample + voxel * job.voxel;
+            if (!job.few()) return blend(tile, next, offsets, volume + sample, job.size.C, here);
+            tile.corners == 4 ? blend_few<4>(tile, offsets, volume + sample, job, here)
+                              : blend_few<8>(tile, offsets, volume + sample, job, here);
         });
     });
 }
 
-// The gradient of the volume, which begins as 0. Threads share the channels, so that no two add to one number.
+// What a backward pass reads and writes. The gradient of the volume begins as 0; what is not wanted is null.
 template <class T>
-void backward_volume(const Job<T>& job, const T* grad, T* grad_volume) {
+struct Gradients {
+    const T *volume, *grad;
+    T *to_volume, *to_flow, *to_mask;
+};
+
+// A tile's share of the gradient of the volume, for channels [first, end).
+template <class T>
+void give_volume(const Job<T>& job, const Gradients<T>& all, const Offsets& offsets, const Tile<T>& tile, Index b,
+                 Index voxel, Index first, Index end) {
+    const T* grad = all.grad + job.sample(b) + voxel * job.voxel;
+    T* volume = all.to_volume + job.sample(b);
+    if (!job.few()) return scatter(tile, offsets, grad, job.size.C, first, end, volume);
+    tile.corners == 4 ? scatter_few<4>(tile, offsets, grad, job, volume)
+                      : scatter_few<8>(tile, offsets, grad, job, volume);
+}
+
+// A tile's gradients of the flow, in its own layout, and of the mask.
+template <class T>
+void give_flow(const Job<T>& job, const Gradients<T>& all, const Offsets& offsets, const Tile<T>& tile, Index b,
+               Index voxel) {
+    const T *volume = all.volume + job.sample(b), *grad = all.grad + job.sample(b) + voxel * job.voxel;
+    const Index voxels = job.size.voxels();
+    T dots[8][TILE];
+    if (!job.few())
+        multiply(tile, offsets, volume, grad, job.size.C, dots);
+    else
+        tile.corners == 4 ? multiply_few<4>(tile, offsets, volume, grad, job, dots)
+                          : multiply_few<8>(tile, offsets, volume, grad, job, dots);
+    Owed<T> owed(tile, dots);
+    for (int i = 0; i < tile.count; ++i) {
+        T sum = tile.mask[i];
+        for (int k = 0; k < tile.corners; ++k) sum += dots[k][i];
+        if (!finite(sum)) owed.repair(tile, offsets, i, volume, grad + i * job.voxel, job);
+    }
+    for (int a = 0; all.to_flow && a < 3; ++a) {
+        T* to = all.to_flow + b * 3 * voxels + a * job.flow.axis + voxel * job.flow.voxel;
+        for (int i = 0; i < tile.count; ++i) to[i * job.flow.voxel] = owed.along[a][i];
+    }
+    if (all.to_mask) std::memcpy(all.to_mask + b * voxels + voxel, owed.value, tile.count * sizeof(T));
+}
+
+// Threads share the channels of the volume, so that no two add to one number, and the voxels of the flow. One alone
+// finds few channels' positions once for both; rows of many are faster apart, since both need the cache for themselves.
+template <class T>
+void backward(const Job<T>& job, const Gradients<T>& all) {
     const Offsets offsets(job.size, job.voxel);
-    const Index C = job.size.C, B = job.size.B, threads = worthwhile(job.threads, job.values());
+    const Index C = job.size.C, B = job.size.B, blocks = job.blocks();
+    const Index threads = worthwhile(job.threads, job.values());
+    const bool flow = all.to_flow || all.to_mask, together = threads == 1 && job.few() && all.to_volume;
+    if (flow)
+        parallel(B * blocks, threads, [&](Index task) {
+            const Index b = task / blocks;
+            walk(job, b, task % blocks, true, [&](const Tile<T>& tile, const Tile<T>&, Index voxel) {
+                give_flow(job, all, offsets, tile, b, voxel);
+                if (together) give_volume(job, all, offsets, tile, b, voxel, 0, C);
+            });
+        });
+    if (!all.to_volume || (flow && together)) return;
     const Index vectors = job.few() ? 1 : (C + FULL<T> - 1) / FULL<T>, shares = smaller(vectors, (threads + B - 1) / B);
     parallel(B * shares, threads, [&](Index task) {
-        const Index b = task / shares, share = task % shares, sample = job.sample(b);
+        const Index b = task / shares, share = task % shares;
         const Index first = share * vectors / shares * FULL<T>;
         const Index end = smaller(C, (share + 1) * vectors / shares * FULL<T>);
-        for (Index block = 0; block < job.blocks(); ++block)
+        for (Index block = 0; block < blocks; ++block)
             walk(job, b, block, false, [&](const Tile<T>& tile, const Tile<T>&, Index voxel) {
-                const T* owed = grad + sample + voxel * job.voxel;
-                if (job.few())
-                    scatter_few(tile, offsets, owed, job, grad_volume + sample);
-                else
-                    scatter(tile, offsets, owed, C, first, end, grad_volume + sample);
+                give_volume(job, all, offsets, tile, b, voxel, first, end);
             });
-    });
-}
-
-// The gradients of flow, in its own layout, and of mask; either may be null.
-template <class T>
-void backward_flow(const Job<T>& job, const T* volume, const T* grad, T* grad_flow, T* grad_mask) {
-    const Offsets offsets(job.size, job.voxel);
-    const Index voxels = job.size.voxels(), blocks = job.blocks();
-    parallel(job.size.B * blocks, worthwhile(job.threads, job.values()), [&](Index task) {
-        const Index b = task / blocks, sample = job.sample(b);
-        walk(job, b, task % blocks, true, [&](const Tile<T>& tile, const Tile<T>&, Index voxel) {
-            const T* owed_here = grad + sample + voxel * job.voxel;
-            T dots[8][TILE];
-            if (job.few())
-                multiply_few(tile, offsets, volume + sample, owed_here, job, dots);
-            else
-                multiply(tile, offsets, volume + sample, owed_here, job.size.C, dots);
-            Owed<T> owed(tile, dots);
-            for (int i = 0; i < tile.count; ++i) {
-                T all = tile.mask[i];
-                for (int k = 0; k < 8; ++k) all += dots[k][i];
-                if (!finite(all)) owed.repair(tile, offsets, i, volume + sample, owed_here + i * job.voxel, job);
-            }
-            for (int i = 0; grad_flow && i < tile.count; ++i)
-                for (int a = 0; a < 3; ++a)
-                    grad_flow[b * 3 * voxels + a * job.flow.axis + (voxel + i) * job.flow.voxel] = owed.along[a][i];
-            for (int i = 0; grad_mask && i < tile.count; ++i) grad_mask[b * voxels + voxel + i] = owed.value[i];
-        });
     });
 }
 
@@ -283,11 +155,9 @@ void planes(const T* rows, T* to, Index B, Index C, Index voxels, Index threads)
     FLOW3D_EXPORT void warp3d_forward_##T(JOB(T), const T* volume, T* out) {                                          \
         flow3d::forward(THE_JOB(T), volume, out);                                                                     \
     }                                                                                                                 \
-    FLOW3D_EXPORT void warp3d_backward_volume_##T(JOB(T), const T* grad, T* grad_volume) {                            \
-        flow3d::backward_volume(THE_JOB(T), grad, grad_volume);                                                       \
-    }                                                                                                                 \
-    FLOW3D_EXPORT void warp3d_backward_flow_##T(JOB(T), const T* volume, const T* grad, T* grad_flow, T* grad_mask) { \
-        flow3d::backward_flow(THE_JOB(T), volume, grad, grad_flow, grad_mask);                                        \
+    FLOW3D_EXPORT void warp3d_backward_##T(JOB(T), const T* volume, const T* grad, T* grad_volume, T* grad_flow,      \
+                                           T* grad_mask) {                                                            \
+        flow3d::backward(THE_JOB(T), {volume, grad, grad_volume, grad_flow, grad_mask});                              \
     }                                                                                                                 \
     FLOW3D_EXPORT void planes_##T(const T* rows, T* to, flow3d::Index B, flow3d::Index C, flow3d::Index voxels,       \
                                   flow3d::Index threads) {                                                            \

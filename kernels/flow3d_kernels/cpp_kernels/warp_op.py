@@ -23,35 +23,33 @@ def warp3d(volume: Tensor, flow: Tensor, mask: Tensor | None, padding: str, dete
     given = laid_out(typed(volume, dtype), rows)
     flow = laid_out(typed(flow, dtype), channels_innermost(flow))
     dimmer = None if mask is None else typed(mask, dtype).contiguous()
-    work = Warp.of if wanted(given, flow, dimmer) else Warp.forward
+    work = Warp.of if wanted(given, flow, dimmer) else _warped
     return typed(work(given, flow, dimmer, padding == "border"), volume.dtype)
+
+
+def _warped(volume: Tensor, flow: Tensor, mask: Tensor | None, border: bool) -> Tensor:
+    """The result, in the layout of the volume."""
+    given = _as_read(volume)
+    out = torch.empty_like(given)
+    call = function("warp3d_forward", volume.dtype)
+    call(*_job(given, flow, mask, border), address(given), address(out))
+    return _as_laid(out, volume)
 
 
 class Warp(Function):
     """A warp and its written-out gradients; the second ones are the reference's."""
 
     @staticmethod
-    def forward(volume: Tensor, flow: Tensor, mask: Tensor | None, border: bool) -> Tensor:
-        """Volume (B, C, D, H, W), contiguous or channels-last, flow and mask of its type -> the result, laid out so."""
-        given = _as_read(volume)
-        out = torch.empty_like(given)
-        call = function("warp3d_forward", volume.dtype)
-        call(*_job(given, flow, mask, border), address(given), address(out))
-        return _as_laid(out, volume)
+    def forward(ctx: Any, volume: Tensor, flow: Tensor, mask: Tensor | None, border: bool) -> Tensor:
+        """Volume (B, C, D, H, W), contiguous or channels-last, flow and mask of its type."""
+        ctx.border = border
+        ctx.save_for_backward(volume, flow, mask)
+        return _warped(volume, flow, mask, border)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the inputs."""
-        *tensors, ctx.border = inputs
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients that somebody wants."""
         (grad,) = grads
-        if grad is None:
-            return None, None, None, None
         tensors = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody differentiates again
             padding = "border" if ctx.border else "zeros"
@@ -60,17 +58,12 @@ class Warp(Function):
         wants_volume, wants_flow, wants_mask, _ = ctx.needs_input_grad
         given = _as_read(volume)
         grad = laid_out(grad, channels_innermost(given))
-        job = _job(given, flow, mask, ctx.border)
         grad_volume = torch.zeros_like(given) if wants_volume else None
         grad_flow = torch.empty_like(flow) if wants_flow else None
         grad_mask = torch.empty_like(mask) if wants_mask and mask is not None else None
-        if grad_volume is not None:
-            function("warp3d_backward_volume", volume.dtype)(*job, address(grad), address(grad_volume))
-            grad_volume = _as_laid(grad_volume, volume)
-        if grad_flow is not None or grad_mask is not None:
-            found = (address(each) for each in (given, grad, grad_flow, grad_mask))
-            function("warp3d_backward_flow", volume.dtype)(*job, *found)
-        return grad_volume, grad_flow, grad_mask, None
+        found = (address(each) for each in (given, grad, grad_volume, grad_flow, grad_mask))
+        function("warp3d_backward", volume.dtype)(*_job(given, flow, mask, ctx.border), *found)
+        return None if grad_volume is None else _as_laid(grad_volume, volume), grad_flow, grad_mask, None
 
 
 def _as_read(volume: Tensor) -> Tensor:

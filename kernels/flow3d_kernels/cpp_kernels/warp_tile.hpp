@@ -32,10 +32,11 @@ struct Axis {
 template <class T>
 struct Tile {
     int count;
+    int corners;          // 8; or 4, those of the only slice
     T keep[TILE];         // 0 where a position is no number
     T mask[TILE];         // 1 where there is none
     Index cell[TILE];     // voxel of the first corner
-    T weight[8][TILE];    // z slowest
+    T weight[8][TILE];    // z slowest, x fastest
     T along[3][8][TILE];  // of each corner, the slope of its weight along x, y, z
     Axis<T> axes[3];
 };
@@ -63,6 +64,15 @@ void place(const T* position, int count, Index size, bool border, Axis<T>& axis)
     }
 }
 
+// The same on an axis of one voxel whose border is repeated: it is read from anywhere.
+template <class T>
+void hold(int count, Axis<T>& axis) {
+    for (int i = 0; i < count; ++i) {
+        axis.first[i] = axis.weight[1][i] = axis.slope[0][i] = axis.slope[1][i] = 0;
+        axis.weight[0][i] = 1;
+    }
+}
+
 // Find where the voxels (x .. x + count, y, z) of sample b read; `slopes` asks for the weights' slopes too.
 template <class T>
 void locate(Tile<T>& tile, const Sizes& size, const Flow<T>& flow, Index b, Index z, Index y, Index x, int count,
@@ -71,6 +81,7 @@ void locate(Tile<T>& tile, const Sizes& size, const Flow<T>& flow, Index b, Inde
     const T* from = flow.values + b * 3 * voxels + voxel * flow.voxel;
     const Index extents[3] = {size.W, size.H, size.D};
     tile.count = count;
+    tile.corners = size.D > 1 ? 8 : 4;
     T position[3][TILE];
     for (int a = 0; a < 3; ++a, from += flow.axis)
         for (int i = 0; i < count; ++i) position[a][i] = from[i * flow.voxel];
@@ -86,7 +97,11 @@ void locate(Tile<T>& tile, const Sizes& size, const Flow<T>& flow, Index b, Inde
         for (int i = 0; i < count; ++i) tile.mask[i] = flow.mask[b * voxels + voxel + i];
     else
         for (int i = 0; i < count; ++i) tile.mask[i] = T(1);
-    for (int a = 0; a < 3; ++a) place(position[a], count, extents[a], flow.border, tile.axes[a]);
+    for (int a = 0; a < 3; ++a)
+        if (extents[a] == 1 && flow.border)
+            hold(count, tile.axes[a]);
+        else
+            place(position[a], count, extents[a], flow.border, tile.axes[a]);
 
     const Axis<T>&ax = tile.axes[0], &ay = tile.axes[1], &az = tile.axes[2];
     // A size that T cannot hold is rounded: the smaller keeps the cell inside all the same.
@@ -95,7 +110,7 @@ void locate(Tile<T>& tile, const Sizes& size, const Flow<T>& flow, Index b, Inde
         const Index cx = smaller(Index(ax.first[i]), top_x), cy = smaller(Index(ay.first[i]), top_y);
         tile.cell[i] = (smaller(Index(az.first[i]), top_z) * size.H + cy) * size.W + cx;
     }
-    for (int k = 0; k < 8; ++k) {
+    for (int k = 0; k < tile.corners; ++k) {
         const int kx = k & 1, ky = k >> 1 & 1, kz = k >> 2;
         for (int i = 0; i < count; ++i)
             tile.weight[k][i] = az.weight[kz][i] * tile.keep[i] * ay.weight[ky][i] * ax.weight[kx][i];
