@@ -20,6 +20,7 @@ from ...sizes import CROP_FRAME
 SIDE = 256  # pixels; smaller frames are enlarged to it. flow3d.evaluation.detected_faces says what this gains
 LEAST = 0.25  # of the frame's side: a smaller face is none. Drawn heads take .58 or more, what is seen in walls .19
 POINTS, SCORES = 478, 52
+FOREHEAD, CHIN = 10, 152  # landmarks
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +46,10 @@ class FacesFound:
 
 
 def detect_faces(frames: Float[Tensor, "N 3 S S"], side: int = SIDE) -> FacesFound:
-    """Look for the largest face in each frame, of a quarter of its side or more.
+    """Look for the largest face in each frame, of a quarter of its side or more, its chin below its forehead.
 
-    A frame smaller than ``side`` is enlarged to it first, by cubic splines.
+    A frame smaller than ``side`` is enlarged to it first, by cubic splines. People in portraits do not stand on their
+    heads: where the detector says so (one of 200 outputs of ``tiny``), it has taken a chin for a forehead.
 
     Raises:
         TypeError: no floating-point tensor.
@@ -61,7 +63,8 @@ def detect_faces(frames: Float[Tensor, "N 3 S S"], side: int = SIDE) -> FacesFou
     for number, frame in enumerate(frames):
         for face in find_faces(frame)[:1]:
             places = face.landmarks[:, :2].float()
-            if bool((places.amax(0) - places.amin(0)).max() >= LEAST * frame.shape[-1]):
+            large = bool((places.amax(0) - places.amin(0)).max() >= LEAST * frame.shape[-1])
+            if large and bool(places[CHIN, 1] > places[FOREHEAD, 1]):
                 points[number] = (places + 0.5) * (CROP_FRAME / frame.shape[-1]) - 0.5
                 scores[number] = face.scores.float()
     return FacesFound(points, scores)

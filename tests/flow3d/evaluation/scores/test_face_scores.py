@@ -58,19 +58,24 @@ def test_an_expression_moves_the_scores_and_the_landmarks_and_a_moved_picture_ha
     assert akd(floor, first)[0] < EVALUATION["moved by a pixel"][0]
 
 
-def test_walls_have_no_face_and_one_too_small_for_a_portrait_is_none(monkeypatch):
+def test_walls_have_no_face():
     wall = Person.random(1_000_001).background(64)  # in its leaves the detector sees a face of 34 px of 256
     assert not detect_faces(torch.stack([wall, torch.full((3, 64, 64), 0.1)])).found.any()
-    (face,) = face_scores.find_faces(drawn(256))
 
-    def scaled(share: float):
-        points = face.landmarks.clone()
-        points[:, :2] *= share * 256 / float((points.amax(0) - points.amin(0))[:2].max())
+
+def test_what_is_too_small_for_a_portrait_or_on_its_head_is_no_face(monkeypatch):
+    (face,) = face_scores.find_faces(drawn(256))
+    middle = face.landmarks.mean(0)
+    large = float((face.box[2:] - face.box[:2]).max())
+
+    def found(share: float, turn: float = 1.0) -> bool:
+        points = middle + turn * (share * 256 / large) * (face.landmarks - middle)
         monkeypatch.setattr(face_scores, "find_faces", lambda _: [Face(points, face.scores, face.certainty)])
         return bool(detect_faces(drawn(256)[None]).found[0])
 
-    assert scaled(0.26)
-    assert not scaled(0.24)
+    assert found(0.26)
+    assert not found(0.24)
+    assert not found(0.5, turn=-1.0)
 
 
 @pytest.mark.usefixtures("no_shape_checks")
