@@ -43,9 +43,9 @@ NOTES = (
     "splines before a face is looked for; `detect_faces` takes 256 px. Lengths are in pixels of a 256 px frame.",
     f"*From the head's own points*: the mean distance of {len(SAME)} landmarks (corners of eyes and mouth, lids, lips, "
     "nose, chin) from the vertices of the head that mean the same. *Their places aside*: less the mean offset of every "
-    "landmark, since the detector's nose tip is another point than the drawn one's. *Moved by a pixel*: AKD and AED of "
-    "the frame and of itself, moved by one of its pixels to the right and down and measured back: no AKD below it says "
-    "anything. *Of the copy* is what a method scores that does nothing.",
+    "landmark, which may mean a spot beside the vertex. *Moved by a pixel*: AKD and AED of the frame and of itself, "
+    "moved by one of its pixels to the right and down and measured back: no AKD below it says anything. *Of the copy* "
+    "is what a method scores that does nothing.",
 )
 
 
