@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from ..fields import Configuration, Seed, Width
 from ..weights import load_model, save_folder, shipped
+from .face import find_faces
 from .regressor import check_frames, fit_size
 
 FILE = "embedding"
@@ -99,20 +101,42 @@ class IdentityEmbedding(nn.Module):
         return functional.normalize(self.last(self.stages(images).flatten(1)).float(), dim=1)
 
     @torch.no_grad()
-    def embed(self, frames: Float[Tensor, "N 3 H W"], batch: int = 64) -> Float[Tensor, "N F"]:
+    def embed(self, frames: Float[Tensor, "N 3 H W"], batch: int = 64, *, look: bool = True) -> Float[Tensor, "N F"]:
         """The embeddings of whole pictures in [-1, 1], square, of 16 px or more; resized to 64 px inside.
+
+        Args:
+            frames: the pictures.
+            batch: pictures that are computed together.
+            look: warn of pictures in which no face is found: an embedding of nobody resembles any other such.
 
         Raises:
             TypeError: no floating-point tensor.
             ValueError: another shape, no frame, NaN, or values outside of [-1, 1].
+
+        Warns:
+            UserWarning: with ``look``, of pictures without a face, or if the face detector's files are missing.
         """
         check_frames(frames)
+        if look:
+            _warn_of_nobody(frames)
         trained = self.training
         self.eval()
         try:
             return torch.cat([self(fit_size(chunk.float())) for chunk in frames.split(batch)])
         finally:
             self.train(trained)
+
+
+def _warn_of_nobody(frames: Float[Tensor, "N 3 H W"]) -> None:
+    try:
+        empty = [number for number, frame in enumerate(frames) if not find_faces(frame)]
+    except FileNotFoundError as error:
+        warnings.warn(f"frames: not searched for faces: {error}", stacklevel=3)
+        return
+    if empty:
+        which = f"number {', '.join(map(str, empty[:5]))}{' and others' if len(empty) > 5 else ''}"
+        told = f"frames: no face was found in {len(empty)} of {len(frames)} ({which}); their embeddings say nothing"
+        warnings.warn(told, stacklevel=3)
 
 
 def verification(

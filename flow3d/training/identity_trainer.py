@@ -122,9 +122,9 @@ def measure(embedding: IdentityEmbedding, data: Arrays) -> dict[str, dict[str, f
     torch.manual_seed(1)
     small = functional.interpolate(images, (16, 16), mode="bilinear", antialias=True).flatten(1)
     embedded = {
-        "embedding": embedding.embed(images),
+        "embedding": embedding.embed(images, look=False),
         "pixels": functional.normalize(small - small.mean(0), dim=1),
-        "untrained": IdentityEmbedding(embedding.config).embed(images),
+        "untrained": IdentityEmbedding(embedding.config).embed(images, look=False),
     }
     numbers = torch.from_numpy(who), torch.from_numpy(session)
     return {name: verification(vectors, *numbers) for name, vectors in embedded.items()}

@@ -24,7 +24,7 @@ from flow3d.preprocessing import write_image
         ("--verison", "error: --verison: expected an option of flow3d"),
         ("evaluate --wieghts a", "error: --wieghts: expected an option of flow3d evaluate; the nearest is --weights"),
         ("reenact a b", "error: OUT: expected a value, got none; see flow3d reenact --help"),
-        ("ablate --data a --out b --variants stict", "error: --variants: expected 'extended', '2D flow', "),
+        ("ablate --data a --out b --variants stict", "error: --variants: expected 'extended', 'without pose_flow', "),
         ("regress", "error: --data: expected a folder, got none; or --evaluate WEIGHTS"),
         ("regress --evaluate nothing", "error: --evaluate: expected"),
         ("rivals --data a --out b --ours nowhere", "error: --ours: expected a folder that ablate wrote, found none"),

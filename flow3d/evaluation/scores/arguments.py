@@ -8,9 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ...preprocessing.images import check_image
-
-BEYOND = 1e-3  # how far outside of [-1, 1] rounding may carry a picture
+from ...checks import check_picture
 
 
 def check_pictures(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> None:
@@ -25,10 +23,7 @@ def check_pictures(a: Float[Tensor, "3 H W"], b: Float[Tensor, "3 H W"]) -> None
     """
     for name, picture in {"a": a, "b": b}.items():
         _check_device(name, picture, a)
-        check_image(picture, name)
-        low, high = (float(value) for value in picture.detach().aminmax())
-        if low < -1 - BEYOND or high > 1 + BEYOND:
-            raise ValueError(f"{name}: expected numbers in [-1, 1], got {low:.3g} to {high:.3g}")
+        check_picture(picture, name)
     if a.shape != b.shape:
         raise ValueError(f"b: expected the shape of a, {tuple(a.shape)}, got {tuple(b.shape)}")
     if min(float(a.detach().min()), float(b.detach().min())) >= 0:

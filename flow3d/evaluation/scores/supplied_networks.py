@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ...preprocessing.images import to_bytes
 from ...sizes import CROP_FRAME
-from .motion_scores import LANDMARKS
 
 SIDE = 112  # pixels of a face in ArcFace's training; TEMPLATE is where its five points lie there
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+EYES, NOSE_TIP, MOUTH = ((33, 133), (362, 263)), 4, (61, 291)  # landmarks at the corners of eyes and mouth, left first
 INCEPTION = 2048
 
 
@@ -31,11 +31,10 @@ def digest(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def five_points(points: Float[Tensor, "N L 2"]) -> Float[Tensor, "N 5 2"]:
-    """Both eyes' middles, the nose's tip and the mouth's corners, of the landmarks of motion_scores.py."""
-    at = {name: points[:, k] for k, name in enumerate(LANDMARKS)}
-    eyes = [(at[f"eye_inner_{side}"] + at[f"eye_outer_{side}"]) / 2 for side in ("left", "right")]
-    return torch.stack([*eyes, at["nose_tip"], at["mouth_corner_left"], at["mouth_corner_right"]], 1)
+def five_points(points: Float[Tensor, "N 478 2"]) -> Float[Tensor, "N 5 2"]:
+    """Both eyes' middles, the nose's tip and the mouth's corners, of detected landmarks; the viewer's left first."""
+    left, right = (points[:, corners].mean(1) for corners in EYES)
+    return torch.stack([left, right, *(points[:, place] for place in (NOSE_TIP, *MOUTH))], 1)
 
 
 def align(image: Float[Tensor, "3 S S"], points: Float[Tensor, "5 2"]) -> Float[Tensor, "3 112 112"]:
@@ -73,15 +72,22 @@ class ArcFace:
             raise ValueError(f"arcface: cv2.dnn cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
         if vectors.ndim != 2 or len(vectors) != 1 or vectors.shape[1] < 2:
             raise ValueError(f"arcface: expected one vector of a face, got {tuple(vectors.shape)}")
+        self.features = vectors.shape[1]
 
     def _run(self, faces: Tensor) -> Tensor:
         self.network.setInput(np.ascontiguousarray(faces.numpy(), np.float32))
         return torch.from_numpy(np.array(self.network.forward()))
 
-    def embed(self, frames: Float[Tensor, "N 3 S S"], points: Float[Tensor, "N L 2"]) -> Float[Tensor, "N F"]:
-        """Embeddings of frames whose landmarks are known; one by one, since some files take no larger batch."""
-        pairs = zip(frames, five_points(points), strict=True)
-        return torch.cat([self._run(align(frame, five)[None]) for frame, five in pairs])
+    def embed(self, frames: Float[Tensor, "N 3 S S"], points: Float[Tensor, "N 478 2"]) -> Float[Tensor, "N F"]:
+        """Embeddings of frames by their detected landmarks, in pixels of a 256 px frame; NaN where these are NaN.
+
+        One by one, since some files take no larger batch.
+        """
+        vectors = torch.full((len(frames), self.features), torch.nan)
+        for number, (frame, five) in enumerate(zip(frames, five_points(points), strict=True)):
+            if bool(five.isfinite().all()):
+                vectors[number] = self._run(align(frame, five)[None])[0]
+        return vectors
 
 
 class Inception:

@@ -42,17 +42,33 @@ def test_reports_repeat_bit_for_bit_and_hold_every_score(micro, tmp_path, capsys
     assert reports[0] == reports[1]
     rows = list(csv.DictReader(reports[0].decode().splitlines()))
     assert [row["seed"] for row in rows] == [str(FIRST + k) for k in range(4)]
-    scores = ("psnr", "frame", "ssim", "aed", "apd_rot", "apd_rt", "akd", "csim", "shown", "hidden", "hole", "jitter")
+    scores = (
+        "psnr",
+        "frame",
+        "ssim",
+        "aed_read",
+        "apd_rot",
+        "apd_rt",
+        "pose_distance",
+        "shown",
+        "hidden",
+        "hole",
+        "jitter",
+    )
     assert all(rows[0][f"{name} output"] for name in scores)
+    known = [row["faceless truth"] == "0" for row in rows]  # at 32 px some faces are not found
+    assert [bool(row["akd floor"]) for row in rows] == known
+    assert sum(known) > 1
     assert not rows[1]["jitter output"]
     texts = [(tmp_path / name / "out" / "self.json").read_text().replace(f"/{name}/", "/") for name in ("a", "b")]
     assert texts[0] == texts[1]
     found = lines(tmp_path / "a", "self")
     assert "FID" not in found
     assert found["Fréchet distance over head features"]["value"] > 0
-    assert found["AKD (scorer)"]["low"] < found["AKD (scorer)"]["value"] < found["AKD (scorer)"]["high"]
+    away = found["pose distance (scorer)"]
+    assert away["low"] < away["value"] < away["high"]
     settings = json.loads(texts[0])["settings"]["backbones, sha256"]
-    assert set(settings) == {"scorer", "heads"}
+    assert set(settings) == {"scorer", "heads", "face_detector", "face_landmarks_detector", "face_blendshapes"}
     assert all(len(digest) == 64 for digest in settings.values())
     assert "Not measured: CSIM (ArcFace) (no file was given by --arcface)" in (
         tmp_path / "a" / "out" / "self.md"

@@ -43,9 +43,10 @@ def test_clips_are_measured_and_what_was_skipped_is_named_and_counted(micro, tmp
     (table,) = content["tables"].values()
     names = [line["what"] for line in table]
     assert names == [
-        "PSNR, whole frame", "SSIM, whole frame", "AED (scorer)", "APD rot (scorer)", "APD rot + trans (scorer)",
-        "AKD (scorer)", "CSIM (heads)", "Fréchet distance over head features", "jitter beside the true clip",
-        "second differences, output / truth",
+        "PSNR, whole frame", "SSIM, whole frame", "AKD (478 detected landmarks)", "AED (52 detected scores)",
+        "frames without a face", "AED (scorer, 5 coefficients)", "APD rot (scorer)", "APD rot + trans (scorer)",
+        "pose distance (scorer)", "CSIM (heads)",
+        "Fréchet distance over head features", "jitter beside the true clip", "second differences, output / truth",
     ]  # fmt: skip
     assert set(content["settings"]["skipped"]) == {"alone", "wall"}
     rows = list(csv.DictReader((tmp_path / "a" / "videos_frames.csv").read_text().splitlines()))

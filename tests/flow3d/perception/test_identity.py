@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from flow3d.evaluation.scores.metrics import csim
+from flow3d.morphable import Coefficients, Person
+from flow3d.perception import identity
 from flow3d.perception.identity import IdentityConfig, IdentityEmbedding, verification
 from flow3d.training.identity_trainer import measure, render_persons
 from tolerances import EVALUATION, IDENTITY
@@ -48,12 +50,24 @@ def test_the_shipped_embedding_tells_unseen_persons_apart(shipped):
 def test_embeddings_have_length_one_at_any_size_and_in_any_batch(shipped):
     torch.manual_seed(0)
     frames = torch.rand(3, 3, 32, 32) * 2 - 1
-    found = shipped.embed(frames)
+    found = shipped.embed(frames, look=False)
     limit = EVALUATION["cosine"][0]
     torch.testing.assert_close(found.norm(dim=1), torch.ones(3), rtol=0, atol=limit)
-    torch.testing.assert_close(shipped.embed(frames, batch=1), found, rtol=0, atol=limit)
+    torch.testing.assert_close(shipped.embed(frames, batch=1, look=False), found, rtol=0, atol=limit)
     with pytest.raises(ValueError, match="frames: expected finite numbers in"):
         shipped.embed(torch.full((1, 3, 64, 64), torch.nan))
+
+
+def test_pictures_of_nobody_get_a_warning_and_faces_none(shipped, monkeypatch):
+    torch.manual_seed(0)
+    noise, grey = torch.rand(3, 64, 64) * 2 - 1, torch.full((3, 64, 64), 0.1)
+    head = Person.random(1_000_000).render(Coefficients.neutral(), 64).image
+    shipped.embed(head[None])  # a warning would fail the test
+    with pytest.warns(UserWarning, match=r"^frames: no face was found in 2 of 3 \(number 0, 2\)"):
+        shipped.embed(torch.stack([noise, head, grey]))
+    monkeypatch.setattr(identity, "find_faces", lambda _: (_ for _ in ()).throw(FileNotFoundError("no such network")))
+    with pytest.warns(UserWarning, match="^frames: not searched for faces: no such network"):
+        shipped.embed(head[None])
 
 
 def test_weights_come_back_and_what_does_not_fit_is_refused(tmp_path):

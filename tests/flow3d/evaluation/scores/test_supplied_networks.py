@@ -9,10 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from flow3d.evaluation.scores import backbones
 from flow3d.evaluation.scores.backbones import load_backbones
-from flow3d.evaluation.scores.motion_scores import LANDMARKS
+from flow3d.evaluation.scores.face_scores import detect_faces
+from flow3d.evaluation.scores.motion_scores import LANDMARKS, landmarks
 from flow3d.evaluation.scores.supplied_networks import TEMPLATE, ArcFace, Inception, align, digest, five_points
+from flow3d.morphable import Coefficients, Person
 from tolerances import EVALUATION
+
+DETECTOR = ("face_detector", "face_landmarks_detector", "face_blendshapes")
 
 
 def tagged(number: int, content: bytes | int) -> bytes:
@@ -72,20 +77,27 @@ def test_a_face_is_moved_to_the_template():
         torch.testing.assert_close(there, expected, rtol=0, atol=EVALUATION["aligned pixels"][0])
 
 
-def test_five_points_are_taken_by_name():
-    points = torch.arange(2.0 * len(LANDMARKS)).view(1, -1, 2)
-    five = five_points(points)[0]
-    inner, outer = (points[0, LANDMARKS.index(f"eye_{name}_left")] for name in ("inner", "outer"))
-    assert torch.equal(five[0], (inner + outer) / 2)
-    assert torch.equal(five[2], points[0, LANDMARKS.index("nose_tip")])
+def test_five_points_of_a_drawn_face_lie_where_its_own_are():
+    person, motion = Person.random(1_000_003), Coefficients.neutral()
+    faces = detect_faces(person.render(motion, 256).image[None])
+    exact = landmarks(torch.cat([motion.values[0], person.alpha])[None])[0]
+    at = {name: exact[number] for number, name in enumerate(LANDMARKS)}
+    eyes = [(at[f"eye_inner_{side}"] + at[f"eye_outer_{side}"]) / 2 for side in ("left", "right")]
+    expected = torch.stack([*eyes, at["nose_tip"], at["mouth_corner_left"], at["mouth_corner_right"]])
+    away = (five_points(faces.points)[0] - expected).norm(dim=1)
+    assert away.max() < EVALUATION["detected point"][0]
+    apart = (expected[:, None] - expected).norm(dim=2) + 1000 * torch.eye(5)
+    assert apart.min() > 2 * EVALUATION["detected point"][0]  # an exchanged point would be found out
 
 
 def test_an_arcface_file_embeds_faces(tmp_path):
     (tmp_path / "mean.onnx").write_bytes(mean_colour_onnx())
     network = ArcFace(tmp_path / "mean.onnx")
     frames = torch.stack([torch.full((3, 64, 64), value) for value in (-0.5, 0.25)])
-    points = torch.rand(2, len(LANDMARKS), 2) * 100 + 80
+    points = torch.rand(2, 478, 2) * 100 + 80
     found = network.embed(frames, points)
+    points[1] = torch.nan  # no face
+    assert network.embed(frames, points)[1].isnan().all()
     torch.testing.assert_close(found, torch.tensor([[-0.5] * 3, [0.25] * 3]), rtol=0, atol=EVALUATION["by hand"][0])
     assert network.sha256 == digest(tmp_path / "mean.onnx")
 
@@ -103,7 +115,7 @@ def test_an_inception_file_gives_2048_features_of_bytes(tmp_path):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_was_not_given_or_cannot_be_read_is_absent_with_its_reason(tmp_path):
     found = load_backbones()
-    assert set(found.used) == {"scorer", "heads"}
+    assert set(found.used) == {"scorer", "heads", *DETECTOR}
     assert found.absent == {
         "CSIM (ArcFace)": "no file was given by --arcface",
         "FID": "no file was given by --inception",
@@ -119,4 +131,18 @@ def test_what_was_not_given_or_cannot_be_read_is_absent_with_its_reason(tmp_path
     (tmp_path / "mean.onnx").write_bytes(mean_colour_onnx())
     found = load_backbones(tmp_path / "mean.onnx", scripted(tmp_path / "inception.pt", 2048))
     assert found.absent == {}
-    assert set(found.used) == {"scorer", "heads", "arcface", "inception"}
+    assert set(found.used) == {"scorer", "heads", *DETECTOR, "arcface", "inception"}
+
+
+def test_without_the_face_detector_its_scores_are_absent_with_the_reason(monkeypatch, tmp_path):
+    def missing(file):
+        raise FileNotFoundError(f"{file.name}: expected this file")
+
+    monkeypatch.setattr(backbones, "read", missing)
+    (tmp_path / "mean.onnx").write_bytes(mean_colour_onnx())
+    found = load_backbones(tmp_path / "mean.onnx")
+    assert not found.detects
+    assert found.arcface is None
+    reason = "face_detector.tflite: expected this file"
+    assert (found.absent["AKD, AED (detected)"], found.absent["CSIM (ArcFace)"]) == (reason, reason)
+    assert set(found.used) == {"scorer", "heads"}
