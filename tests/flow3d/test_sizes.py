@@ -24,11 +24,15 @@ PACKAGE = Path(flow3d.sizes.__file__).parent
 UNMISTAKABLE = (COEFFICIENT_COUNT, ANSWER_COUNT, WINDOW, RADIUS)  # of these any integer in the code is a copy
 # Files in which such an integer is something else.
 OTHER = {"morphable/backgrounds.py": "a hash of rows", "teach/figures/panels.py": "points of a font",
-         "teach/figures/training.py": "points of a font"}  # fmt: skip
+         "teach/figures/training.py": "points of a font", "evaluation/detected_faces.py": "numbers of landmarks",
+         "perception/face/landmarks.py": "numbers of landmarks, and pixels that a network sees",
+         "teach/exercises/notebook_08.py": "voxels of an exercise's rows"}  # fmt: skip
 # A constant at the top of a file that has one of these values is a copy, unless it is something else.
 ORDINARY = (POSE_COUNT, IDENTITY_COUNT, CROP_FRAME)
 CONSTANTS = {"_SIDE": "pixels of a painted background", "DOTS": "values of a curve", "LOOKS": "frames of a clip",
-             "WIDTH": "inches"}  # fmt: skip
+             "WIDTH": "inches",
+             "SIDE": "pixels in which faces are sought", "IR_VERSION": "a file format",
+             "SEGMENTED": "pixels that a network sees", "LARGEST_LOGIT": "a logit", "SQUARE": "pixels of a map"}  # fmt: skip
 
 
 def copies(text: str) -> Iterator[str]:

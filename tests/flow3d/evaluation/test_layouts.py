@@ -13,7 +13,7 @@ def test_every_call_of_a_frame_is_counted_once_with_its_shapes():
     renderer = FlowRenderer(preset("micro", "extended")).eval()
     calls = layouts.calls_of(renderer)
     warps = {call.shapes[0]: count for call, count in calls.items() if call.operation == "warp3d"}
-    assert warps[(1, 4, 4, 16, 16)] == 1  # the feature volume
+    assert warps[(1, 4, 4, 16, 16)] == 2  # the lifted picture and the feature volume
     styled = sum(type(module).__name__ == "AdaIN" for module in renderer.modules())
     assert sum(count for call, count in calls.items() if call.operation == "adain3d") == styled
 

@@ -37,7 +37,7 @@ def test_classes_methods_and_modules_have_sources():
 
     assert source.source_text(Sample, docstring=False).startswith("class Sample:\n\n    def method(self):")
     assert source.source_text(Sample.method, docstring=False) == "def method(self):\n    return 1"
-    assert source.source_text(assets, docstring=False).startswith("from pathlib import Path")
+    assert source.source_text(assets, docstring=False).startswith("import os\nimport sys\nfrom pathlib import Path")
     assert source.location(assets) == "flow3d/assets.py, line 1"
 
 
