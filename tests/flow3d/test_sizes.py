@@ -30,9 +30,9 @@ OTHER = {"morphable/backgrounds.py": "a hash of rows", "teach/figures/panels.py"
 # A constant at the top of a file that has one of these values is a copy, unless it is something else.
 ORDINARY = (POSE_COUNT, IDENTITY_COUNT, CROP_FRAME)
 CONSTANTS = {"_SIDE": "pixels of a painted background", "DOTS": "values of a curve", "LOOKS": "frames of a clip",
-             "WIDTH": "inches",
-             "SIDE": "pixels in which faces are sought", "IR_VERSION": "a file format",
-             "SEGMENTED": "pixels that a network sees", "LARGEST_LOGIT": "a logit", "SQUARE": "pixels of a map"}  # fmt: skip
+             "WIDTH": "inches", "SIDE": "pixels in which faces are sought", "IR_VERSION": "a file format",
+             "SEGMENTED": "pixels that a network sees", "LARGEST_LOGIT": "a logit",
+             "SQUARE": "pixels of a map"}  # fmt: skip
 
 
 def copies(text: str) -> Iterator[str]:
