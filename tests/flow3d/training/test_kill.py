@@ -16,7 +16,6 @@ from flow3d.datasets.cache import FrameCache
 from flow3d.files import CLAIM
 from flow3d.training.checkpoint import Checkpoint, read_checkpoint
 from flow3d.training.config import TrainingConfig, training
-from flow3d.training.error_bank import ErrorBank
 from flow3d.training.trainer import Trainer
 
 STEPS = 6
@@ -25,22 +24,17 @@ LAST = 4  # where the training waits for its end, if that does not come earlier
 TRAINING = f"""
 import sys, time, torch
 from flow3d.datasets.cache import FrameCache
-from flow3d.training import trainer
 from flow3d.training.config import TrainingConfig
-from flow3d.training.error_bank import ErrorBank
 from flow3d.training.trainer import Trainer
 torch.set_num_threads(1)
-trainer.shipped_errors = lambda: ErrorBank(torch.load(sys.argv[4]))
 trainer = Trainer(TrainingConfig.from_json(sys.argv[1]), FrameCache(sys.argv[2]), sys.argv[3], save_minutes=0.0)
 trainer.run(watch=lambda trainer: time.sleep(600) if trainer.step == {LAST} else None)
 """
 
 
-def kill_in_the_middle(config: TrainingConfig, data: FrameCache, bank: ErrorBank, out: Path) -> int:
+def kill_in_the_middle(config: TrainingConfig, data: FrameCache, out: Path) -> int:
     """Start a training in another process, and kill it as soon as it has saved; the step it can go on from."""
-    kept = out.with_suffix(".errors")
-    torch.save(bank.errors, kept)
-    command = [sys.executable, "-c", TRAINING, config.to_json(), str(data.folder), str(out), str(kept)]
+    command = [sys.executable, "-c", TRAINING, config.to_json(), str(data.folder), str(out)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         while not (out / "checkpoint.pt").exists() and process.poll() is None:
             time.sleep(0.005)
@@ -57,13 +51,13 @@ def tensors(kept: Checkpoint) -> dict[str, torch.Tensor]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process by a signal")
 @pytest.mark.parametrize("recipe", ["strict", "extended"])
-def test_a_killed_training_goes_on_as_if_it_had_never_been(data, errors, tmp_path, recipe):
+def test_a_killed_training_goes_on_as_if_it_had_never_been(data, tmp_path, recipe):
     config = training("micro", recipe, 2).replace(batch=2, steps=STEPS, frozen_warp=0.0)
     undisturbed = Trainer(config, data, tmp_path / "undisturbed")
     for step in range(STEPS):
         undisturbed.advance(undisturbed.batch(step))
     undisturbed.save()
-    assert 1 <= kill_in_the_middle(config, data, errors, tmp_path / "killed") <= LAST
+    assert 1 <= kill_in_the_middle(config, data, tmp_path / "killed") <= LAST
     assert (tmp_path / "killed" / CLAIM).exists()  # nobody was left to take it away; it holds nothing
     resumed = Trainer(config, data, tmp_path / "killed", resume=True)
     assert resumed.run() == "finished"
