@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 import torch
 
+from ..config import RendererConfig
 from ..datasets.cache import FrameCache
 from ..datasets.pairs import BLOCK
+from ..morphable.volume_flow import volume_side
+from .config import TrainingConfig
 
 
 def check_frames(
@@ -29,6 +32,21 @@ def check_frames(
         raise ValueError(f"data: expected seeds below {BLOCK:,}, which train, got {data.seed:,} and on")
     if held_out is not None and held_out.seed < BLOCK:
         raise ValueError(f"held_out: expected seeds from {BLOCK:,}, which no training sees, got {held_out.seed:,}")
+
+
+def check_volume(renderer: RendererConfig, training: TrainingConfig) -> None:
+    """Refuse a renderer whose volume is not the one that a cache knows the truth of, where a loss needs it.
+
+    Raises:
+        ValueError: fewer than two slices, or another side.
+    """
+    if renderer.flow_dimensions == 2 or not (training.volume_weight or training.depth_weight):
+        return
+    slices, side, _ = renderer.volume
+    if slices < 2:
+        raise ValueError(f"flow_volume: expected two slices or more, which volume_weight needs, got {slices}")
+    if side != (wanted := volume_side(renderer.size)):
+        raise ValueError(f"flow_downs: expected a volume {wanted} across, which volume_weight needs, got {side}")
 
 
 def hold_on_card(caches: Iterable[FrameCache | None], device: torch.device) -> None:

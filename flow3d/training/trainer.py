@@ -21,7 +21,7 @@ from .checkpoint import Checkpoint, check_fits, read_checkpoint
 from .config import TrainingConfig
 from .error_bank import shipped_errors
 from .folder import TrainingFolder, reading, restore
-from .frames import check_frames
+from .frames import check_frames, check_volume
 from .graphs import GraphedLoss
 from .log import Metrics, look, write_sheet
 from .loop import AveragedWeights, Loop, Outcome, Timer, or_warn
@@ -54,7 +54,8 @@ class Trainer:
 
     Raises:
         FileNotFoundError: nothing to resume or start from.
-        ValueError: data or checkpoint of another preset, data of validation seeds, or a folder that holds a training.
+        ValueError: data or checkpoint of another preset, a volume of which the data tell no truth, data of validation
+            seeds, or a folder that holds a training.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Trainer:
         if earlier is not None:
             check_fits(earlier, config, described)
         check_frames(data, held_out, described.size, config.preset)
+        check_volume(described, config)
         self.step, self.seconds = (earlier.step, earlier.seconds) if earlier else (0, 0.0)
         torch.manual_seed(config.seed)
         self.renderer = FlowRenderer(described).train()

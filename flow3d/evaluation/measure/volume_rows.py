@@ -49,8 +49,9 @@ def volume_row(flow: Float[Tensor, "3 D H W"], pair: Pair) -> Row:
 
 
 def depth_row(pair: Pair, reenacted: Reenacted) -> Row:
-    """:func:`volume_row` of one frame; empty for a method without a 3D flow."""
-    return {} if reenacted.volume is None else volume_row(reenacted.volume[0], pair)
+    """:func:`volume_row` of one frame; empty for a flow of one slice, or on another grid than the pair's truth."""
+    flow, side = reenacted.volume, pair.surfaces.depth.shape[-1]
+    return {} if flow is None or flow.shape[2] < 2 or flow.shape[-1] != side else volume_row(flow[0], pair)
 
 
 def deviation(rows: Sequence[Row]) -> Estimate:

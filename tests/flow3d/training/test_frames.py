@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from flow3d.config import preset
 from flow3d.datasets.cache import FrameCache
-from flow3d.training.frames import check_frames, hold_on_card
+from flow3d.training.config import training
+from flow3d.training.frames import check_frames, check_volume, hold_on_card
 
 CARD = torch.device("cuda")
 
@@ -59,3 +61,17 @@ def test_without_a_card_nothing_moves():
     cache = Cache(1)
     hold_on_card([cache], torch.device("cpu"))
     assert not cache.calls
+
+
+def test_a_volume_without_a_known_truth_is_refused_where_a_loss_needs_one():
+    taught, plain = training("micro", "extended"), preset("micro", "extended")
+    check_volume(plain, taught)
+    wide = plain.replace(flow_downs=0, encoder_strides=(1, 1, 1), decoder_ups=0)
+    with pytest.raises(ValueError, match="flow_downs: expected a volume 16 across, which volume_weight needs, got 32"):
+        check_volume(wide, taught)
+    flat = plain.replace(flow_volume=(4, 1), pose_flow=False)
+    with pytest.raises(ValueError, match="flow_volume: expected two slices or more, which volume_weight needs, got 1"):
+        check_volume(flat, taught)
+    for config in (wide, flat):
+        check_volume(config, taught.replace(volume_weight=0.0, depth_weight=0.0))
+    check_volume(wide.replace(flow_dimensions=2, pose_flow=False), taught)

@@ -128,3 +128,9 @@ def test_a_method_without_a_volume_has_no_such_numbers(pairs, oracle):
     for seed, row in more.items():
         assert set(row) - set(plain[seed]) == {"own"}
         assert row["own"] == pairs[seed].yaw_difference
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (4, 32, 32)], ids=["one slice", "another grid"])
+def test_a_flow_whose_truth_is_not_known_has_no_row(pairs, shape):
+    pair = next(iter(pairs.values()))
+    assert depth_row(pair, Reenacted(pair.source[None], volume=torch.zeros(1, 3, *shape))) == {}
