@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...opencv import first_line
 from ...preprocessing.images import to_bytes
 from ...sizes import CROP_FRAME
 
@@ -69,7 +70,7 @@ class ArcFace:
             self.network: Any = cv2.dnn.readNetFromONNX(os.fspath(path))
             vectors = self._run(torch.zeros(1, 3, SIDE, SIDE))
         except cv2.error as error:
-            raise ValueError(f"arcface: cv2.dnn cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
+            raise ValueError(f"arcface: cv2.dnn cannot use {os.fspath(path)!r} ({first_line(error)})") from error
         if vectors.ndim != 2 or len(vectors) != 1 or vectors.shape[1] < 2:
             raise ValueError(f"arcface: expected one vector of a face, got {tuple(vectors.shape)}")
         self.features = vectors.shape[1]
@@ -109,7 +110,7 @@ class Inception:
                 self.options = {}
             features = self.embed(torch.zeros(1, 3, 64, 64))
         except (RuntimeError, TypeError) as error:
-            raise ValueError(f"inception: cannot use {os.fspath(path)!r} ({_first_line(error)})") from error
+            raise ValueError(f"inception: cannot use {os.fspath(path)!r} ({first_line(error)})") from error
         if tuple(features.shape) != (1, INCEPTION):
             raise ValueError(f"inception: expected {INCEPTION} features a picture, got {tuple(features.shape)}")
 
@@ -117,7 +118,3 @@ class Inception:
     def embed(self, frames: Float[Tensor, "N 3 S S"], batch: int = 16) -> Float[Tensor, "N F"]:
         """The features of frames in [-1, 1]."""
         return torch.cat([self.network(chunk, **self.options).float() for chunk in to_bytes(frames).split(batch)])
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
